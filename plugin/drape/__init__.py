@@ -1,0 +1,3 @@
+"""Drape: nobody exposed in multi-camera operating-room video."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,149 @@
+"""The column schema of every table the stages exchange, and how tables are kept on disk (Parquet).
+
+There is one table of a kind per view; rows are sorted by ``frame``. Times are seconds of the recording's clock,
+boxes are pixels of the upright frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from drape.boxes import Boxes
+from drape.errors import WorkspaceError
+
+_BOX = [pa.field(name, pa.float32(), nullable=False) for name in ("x1", "y1", "x2", "y2")]
+_FRAME = [pa.field("frame", pa.int32(), nullable=False)]
+_TIME = [pa.field("time", pa.float64(), nullable=False)]
+
+FRAMES = pa.schema([*_FRAME, pa.field("pts", pa.int64(), nullable=False), *_TIME])
+"""Every frame of a view: index in presentation order, presentation time in ticks of the view's time base, time."""
+
+COVERED = pa.schema([*_FRAME, pa.field("known", pa.bool_(), nullable=False), pa.field("reason", pa.string())])
+"""What the detector could say of each frame. ``known`` is false where it failed; ``reason`` then says why."""
+
+CANDIDATES = pa.schema([*_FRAME, *_TIME, *_BOX, pa.field("score", pa.float32(), nullable=False)])
+"""Detector boxes, low scores included."""
+
+PERSONS = pa.schema(
+    [
+        *_FRAME,
+        *_TIME,
+        *_BOX,
+        pa.field("tracklet", pa.int32(), nullable=False),
+        pa.field("existence", pa.float32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("score", pa.float32()),
+    ]
+)
+"""Persons: existence probability in [0, 1] (>= .5 is accepted), ``source`` as in ``SOURCES``; ``score`` is the
+detector's own and null where no candidate stands behind the box."""
+
+SOURCES = ("detected", "tracked", "associated", "interpolated", "reviewed")
+
+REGIONS = pa.schema(
+    [
+        *_FRAME,
+        *(pa.field(name, pa.int32(), nullable=False) for name in ("x1", "y1", "x2", "y2")),
+        pa.field("fill", pa.int32(), nullable=False),
+    ]
+)
+"""Masked rectangles of a released view, in whole pixels, half-open, on even coordinates; ``fill`` indexes ``FILLS``.
+Later rows of a frame lie over earlier ones."""
+
+FILLS = pa.schema(
+    [
+        pa.field("fill", pa.int32(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("rows", pa.int32(), nullable=False),
+        pa.field("cols", pa.int32(), nullable=False),
+        pa.field("y", pa.list_(pa.uint8()), nullable=False),
+        pa.field("u", pa.list_(pa.uint8()), nullable=False),
+        pa.field("v", pa.list_(pa.uint8()), nullable=False),
+    ]
+)
+"""What stands inside masked rectangles: a grid of ``rows`` x ``cols`` cells per plane (1 x 1 for a solid fill)."""
+
+STATES = pa.schema([*_FRAME, pa.field("state", pa.string(), nullable=False)])
+"""The decision about each frame of a released view: ``detected``, ``verified_empty`` or ``unknown``."""
+
+
+def boxes_of(table: pa.Table) -> Boxes:
+    """The box columns of a table, shape (N, 4) float32."""
+    columns = [table.column(name).to_numpy() for name in ("x1", "y1", "x2", "y2")]
+    return np.ascontiguousarray(np.stack(columns, axis=1).astype(np.float32)) if len(table) else np.zeros((0, 4), "f4")
+
+
+def box_columns(boxes: Boxes) -> dict[str, NDArray[np.float32]]:
+    """Columns ``x1, y1, x2, y2`` of an (N, 4) array."""
+    return {name: np.ascontiguousarray(boxes[:, i]) for i, name in enumerate(("x1", "y1", "x2", "y2"))}
+
+
+def make(schema: pa.Schema, **columns: object) -> pa.Table:
+    """A table of ``schema`` from arrays or lists, one per field; raises ``KeyError`` if a field is missing."""
+    arrays = [pa.array(columns[f.name], type=f.type, from_pandas=f.nullable) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def empty(schema: pa.Schema) -> pa.Table:
+    """A table of ``schema`` without rows."""
+    return schema.empty_table()
+
+
+def write(table: pa.Table, path: Path) -> str:
+    """Write a table so that the file is either whole or absent.
+
+    Returns:
+        sha256 of the file.
+
+    Raises:
+        WorkspaceError: the disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        digest = sha256(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise WorkspaceError(f"A table could not be written ({error.strerror})", "Free disk space, then run again") from error
+    return digest
+
+
+def read(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read a table and check its schema.
+
+    Raises:
+        WorkspaceError: the file is missing, damaged, or of another schema.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise WorkspaceError(f"The table {path.parent.name}/{path.name} is missing", "Run the stage that makes it") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise WorkspaceError(
+            f"The table {path.parent.name}/{path.name} is damaged", "Delete it and run the stage again"
+        ) from error
+    if not table.schema.equals(schema, check_metadata=False):
+        raise WorkspaceError(
+            f"The table {path.parent.name}/{path.name} has other columns", "It was made by another version: run again"
+        )
+    return table
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
