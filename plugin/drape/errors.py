@@ -64,3 +64,7 @@ class VerificationError(ReleaseError):
 
 class DatasetError(DrapeError):
     """The FiftyOne dataset or its database cannot be used."""
+
+
+class EvaluationError(DrapeError):
+    """A truth or a result cannot be read, or the two cannot be compared."""

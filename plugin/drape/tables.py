@@ -112,10 +112,12 @@ def write(table: pa.Table, path: Path) -> str:
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         digest = sha256(partial)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise WorkspaceError(f"A table could not be written ({error.strerror})", "Free disk space, then run again") from error
+        raise WorkspaceError(
+            f"A table could not be written ({error.strerror})", "Free disk space, then run again"
+        ) from error
     return digest
 
 
@@ -128,7 +130,9 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path)
     except FileNotFoundError as error:
-        raise WorkspaceError(f"The table {path.parent.name}/{path.name} is missing", "Run the stage that makes it") from error
+        raise WorkspaceError(
+            f"The table {path.parent.name}/{path.name} is missing", "Run the stage that makes it"
+        ) from error
     except (pa.ArrowInvalid, OSError) as error:
         raise WorkspaceError(
             f"The table {path.parent.name}/{path.name} is damaged", "Delete it and run the stage again"
@@ -138,6 +142,32 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
             f"The table {path.parent.name}/{path.name} has other columns", "It was made by another version: run again"
         )
     return table
+
+
+def join(parts: list[Path], path: Path, schema: pa.Schema) -> None:
+    """Join tables of one schema into one file, a row group per part, without holding them all in memory.
+
+    Raises:
+        WorkspaceError: a part is damaged, or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            for part in parts:
+                writer.write_table(read(part, schema))
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise WorkspaceError(
+            f"A table could not be written ({error.strerror})", "Free disk space, then run again"
+        ) from error
+
+
+def rows(path: Path) -> int:
+    """Number of rows of a table on disk, from its footer."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def sha256(path: Path) -> str:

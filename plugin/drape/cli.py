@@ -1,0 +1,234 @@
+"""``drape``: the pipeline on the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from drape.anonymization import ReleaseConfig, verify_release
+from drape.cli_options import configure, with_options
+from drape.detection import DetectionConfig
+from drape.errors import ConfigError, DrapeError
+from drape.mot import read_detections, write_tracks
+from drape.pipeline import PipelineConfig, Workspace, detect, export, ingest, run, track
+from drape.tracking import TrackingConfig, track_view
+
+app = typer.Typer(
+    name="drape",
+    help="Anonymize multi-camera operating-room video: find every person in every view, mask them, and prove it.",
+    epilog="From videos to a verified release: drape run FOLDER --workspace WORK --out RELEASE",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Source = Annotated[
+    Path, typer.Argument(help="A video, a folder of videos or of image folders, or a recording manifest (YAML)")
+]
+Work = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of tables, one per recording")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder the release becomes; must not exist")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="YAML file with the keys detection, tracking, release")
+]
+
+
+@contextmanager
+def progress_bars() -> Iterator[Any]:
+    """Progress bars on stderr, one per piece of work."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(escape(what), total=total or None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield report
+
+
+def _base(path: Path | None) -> PipelineConfig:
+    return PipelineConfig.from_yaml(path) if path else PipelineConfig()
+
+
+@app.command("ingest")
+def ingest_command(source: Source, workspace: Work) -> None:
+    """Read every view once, strictly, and open a workspace for the recording."""
+    with progress_bars() as progress:
+        ws = ingest(source, workspace, progress)
+    _show_recording(ws)
+
+
+@app.command("detect")
+@with_options(detection=DetectionConfig)
+def detect_command(workspace: Work, config: ConfigFile = None, *, detection: dict[str, Any]) -> None:
+    """Find candidates: every box a person detector gives, low scores included."""
+    settings = configure(_base(config).detection, detection)
+    with progress_bars() as progress:
+        record = detect(Workspace.open(workspace), settings, progress)
+    _show_counts("Candidates", record)
+
+
+@app.command("track")
+@with_options(tracking=TrackingConfig)
+def track_command(
+    workspace: Annotated[Path | None, typer.Option("--workspace", "-w", help="Workspace to track in")] = None,
+    config: ConfigFile = None,
+    mot: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mot", metavar="VIEW=FILE", help="Your own detections (MOT text) instead of a workspace; repeat"
+        ),
+    ] = None,
+    fps: Annotated[float | None, typer.Option("--fps", help="Frames per second of the --mot files")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for VIEW.txt (MOT text) of every --mot")
+    ] = None,
+    *,
+    tracking: dict[str, Any],
+) -> None:
+    """Turn candidates into persons: tracklets without gaps, each box with its existence probability.
+
+    With --mot no video is needed: boxes go in and come out as MOT text (frame,id,x,y,w,h,conf,-1,-1,-1), where conf
+    is the existence probability; .5 and more means accepted.
+    """
+    settings = configure(_base(config).tracking, tracking)
+    if mot:
+        if fps is None or fps <= 0 or out_folder is None:
+            raise ConfigError("--mot needs --fps and --out", "Add the frames per second and a folder for the results")
+        _track_mot(mot, fps, out_folder, settings)
+        return
+    if workspace is None:
+        raise ConfigError("Nothing to track", "Give --workspace, or --mot VIEW=FILE with --fps and --out")
+    with progress_bars() as progress:
+        record = track(Workspace.open(workspace), settings, progress)
+    _show_counts("Persons", record)
+
+
+def _track_mot(mot: list[str], fps: float, folder: Path, settings: TrackingConfig) -> None:
+    sources: dict[str, Path] = {}
+    for item in mot:
+        name, separator, path = item.partition("=")
+        if not separator or not name or Path(name).name != name or name in sources:
+            raise ConfigError("--mot takes VIEW=FILE, each view once, its name without slashes", "Correct it")
+        sources[name] = Path(path)
+    with progress_bars() as progress:
+        for done, (view, file) in enumerate(sources.items()):
+            progress(done, len(sources), "track")
+            frames, candidates = read_detections(file, fps, view)
+            write_tracks(track_view(frames, candidates, None, settings), folder / f"{view}.txt")
+        progress(len(sources), len(sources), "track")
+    out.print(f"{len(sources)} view(s) tracked")
+
+
+@app.command("export")
+@with_options(release=ReleaseConfig)
+def export_command(workspace: Work, out_folder: Out, config: ConfigFile = None, *, release: dict[str, Any]) -> None:
+    """Write the masked release, verify it, and only then let it appear."""
+    settings = configure(_base(config).release, release)
+    with progress_bars() as progress:
+        manifest = export(Workspace.open(workspace), settings, out_folder, progress)
+    _show_manifest(manifest)
+
+
+@app.command("run")
+@with_options(detection=DetectionConfig, tracking=TrackingConfig, release=ReleaseConfig)
+def run_command(
+    source: Source,
+    workspace: Work,
+    out_folder: Out,
+    config: ConfigFile = None,
+    *,
+    detection: dict[str, Any],
+    tracking: dict[str, Any],
+    release: dict[str, Any],
+) -> None:
+    """All stages: ingest, detect, track, export, verify. Stopped? The same command goes on where it was."""
+    base = _base(config)
+    settings = PipelineConfig(
+        detection=configure(base.detection, detection),
+        tracking=configure(base.tracking, tracking),
+        release=configure(base.release, release),
+    )
+    with progress_bars() as progress:
+        manifest = run(source, workspace, out_folder, settings, progress)
+    _show_manifest(manifest)
+
+
+@app.command("verify")
+def verify_command(release: Annotated[Path, typer.Argument(help="A release folder")]) -> None:
+    """Check a release from its own files alone: offline, without sources, years later."""
+    with progress_bars() as progress:
+        verdict = verify_release(release, progress)
+    out.print(f"[green]verified[/green]: {len(verdict.get('views', {}))} view(s), every masked region holds its fill")
+
+
+@app.command("info")
+def info_command(workspace: Annotated[Path, typer.Argument(help="A workspace folder")]) -> None:
+    """Show what a workspace holds: views, clocks, stages that have run."""
+    ws = Workspace.open(workspace)
+    _show_recording(ws)
+    for record in ws.records():
+        if record["stage"] != "ingest":
+            _show_counts(f"{record['stage']} ({record['seconds']:.1f} s)", record)
+
+
+def _show_recording(ws: Workspace) -> None:
+    table = Table(title=f"{ws.recording.name} ({ws.recording.id})")
+    for column in ("view", "name", "size", "frames", "seconds", "clock offset"):
+        table.add_column(column)
+    for view in ws.recording.views:
+        time = ws.frames(view.id).column("time")
+        span = time[-1].as_py() - time[0].as_py() if len(time) else 0.0
+        size = f"{view.width}x{view.height}"
+        row = (view.id, escape(view.name), size, str(view.num_frames), f"{span:.2f}", f"{view.clock.offset:+.3f} s")
+        table.add_row(*row)
+    out.print(table)
+
+
+def _show_counts(title: str, record: dict[str, Any]) -> None:
+    table = Table(title=title)
+    names = sorted({name for view in record["views"].values() for name in view["counts"]})
+    for column in ("view", *names):
+        table.add_column(column.replace("_", " "), justify="left" if column == "view" else "right")
+    for view, entry in record["views"].items():
+        table.add_row(view, *(str(entry["counts"].get(name, "")) for name in names))
+    out.print(table)
+
+
+def _show_manifest(manifest: dict[str, Any]) -> None:
+    table = Table(title=f"Release {manifest['release']}: verified")
+    for column in ("view", "frames", "detected", "verified empty", "unknown", "masked share"):
+        table.add_column(column, justify="left" if column == "view" else "right")
+    for view in manifest["views"]:
+        states = view["states"]
+        counts = [str(states.get(s, 0)) for s in ("detected", "verified_empty", "unknown")]
+        table.add_row(view["id"], str(view["frames"]), *counts, f"{view['masked_share']:.1%}")
+    out.print(table)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. Errors a user can act on are one line and exit status 1."""
+    try:
+        app(arguments, prog_name="drape")
+    except DrapeError as error:
+        err.print(f"[red]error:[/red] {escape(str(error))}")
+        sys.exit(1)
+
+
+__all__ = ["app", "main"]
+
+if __name__ == "__main__":
+    main()

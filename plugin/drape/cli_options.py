@@ -1,0 +1,96 @@
+"""Command-line options made from configuration models, so that a setting is described in one place only."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from drape.config import StageConfig
+from drape.errors import ConfigError
+
+Model = TypeVar("Model", bound=StageConfig)
+
+
+def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator: give a command an option for every field of ``models``.
+
+    The command receives, for each keyword, a dict of the fields that were given on the command line. Two models of
+    one command must not share a field name.
+
+    Raises:
+        ValueError: two models share a field name.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in models]
+        fields: dict[str, str] = {}
+        options = []
+        for keyword, model in models.items():
+            for name, field in model.model_fields.items():
+                if name in fields or name in {p.name for p in own}:
+                    raise ValueError(f"two options are called {name}")
+                fields[name] = keyword
+                options.append(_option(name, field, keyword))
+
+        def wrapper(**values: Any) -> None:
+            given: dict[str, dict[str, Any]] = {keyword: {} for keyword in models}
+            for name, keyword in fields.items():
+                value = values.pop(name)
+                if value is not None:
+                    given[keyword][name] = value
+            command(**values, **given)
+
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        wrapper.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in [*own, *options]}
+        return wrapper
+
+    return decorate
+
+
+def _option(name: str, field: FieldInfo, group: str) -> inspect.Parameter:
+    kind = _plain_type(field.annotation)
+    default = "none" if field.default is None else str(field.default)
+    words = f"{field.description} [dim]\\[default: {default}][/dim]"
+    flags = [f"--{name.replace('_', '-')}"]
+    if kind is bool:
+        flags = [f"{flags[0]}/--no-{name.replace('_', '-')}"]
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    if choices:
+        words = f"{field.description}: {', '.join(map(str, choices))} [dim]\\[default: {default}][/dim]"
+    option = typer.Option(None, *flags, help=words, show_default=False, rich_help_panel=f"Settings: {group}")
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=typing.Optional[kind])  # noqa: UP045
+
+
+def _plain_type(annotation: Any) -> type:
+    """``X`` of ``X | None``; ``str`` for a choice."""
+    if get_origin(annotation) is Literal:
+        return str
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return _plain_type(kinds[0])
+    if annotation in (bool, int, float, str, Path):
+        return typing.cast(type, annotation)
+    raise TypeError(f"no option can be made of {annotation}")
+
+
+def configure(base: Model, given: Mapping[str, Any]) -> Model:
+    """``base`` with the values given on the command line.
+
+    Raises:
+        ConfigError: a value is out of its bounds.
+    """
+    try:
+        return type(base).model_validate({**base.model_dump(), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        names = [f"--{str(part).replace('_', '-')}" for part in first["loc"]] or ["the settings"]
+        raise ConfigError(f"{' '.join(names)}: {first['msg']}", "See --help for what it takes") from error
