@@ -86,8 +86,16 @@ def box_columns(boxes: Boxes) -> dict[str, NDArray[np.float32]]:
 
 
 def make(schema: pa.Schema, **columns: object) -> pa.Table:
-    """A table of ``schema`` from arrays or lists, one per field; raises ``KeyError`` if a field is missing."""
+    """A table of ``schema`` from arrays or lists, one per field.
+
+    Raises:
+        KeyError: a field is missing.
+        ValueError: a value that must be known is null.
+    """
     arrays = [pa.array(columns[f.name], type=f.type, from_pandas=f.nullable) for f in schema]
+    for field, array in zip(schema, arrays, strict=True):
+        if array.null_count and not field.nullable:
+            raise ValueError(f"the column {field.name} must be known in every row")
     return pa.Table.from_arrays(arrays, schema=schema)
 
 

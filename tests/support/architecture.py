@@ -9,7 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from support.imports import Import, module_name, read_imports
 
 FOUNDATIONS = {"boxes", "recording", "tables", "media", "config", "errors", "progress"}
-TOOLS = {"openmmlab", "assets", "checkpoint"}
+TOOLS = {"openmmlab", "assets", "checkpoint", "mot"}
+ENTRANCES = {"cli", "cli_options", "__main__"}
 STAGES = {
     "detection",
     "tracking",
@@ -27,13 +28,12 @@ RANKS = {
     **dict.fromkeys(STAGES, 2),
     "pipeline": 3,
     "fiftyone_io": 4,
-    "cli": 4,
-    "__main__": 5,
-    "operators": 6,
-    "panels": 6,
-    "root": 7,
+    **dict.fromkeys(ENTRANCES, 4),
+    "operators": 5,
+    "panels": 5,
+    "root": 6,
 }
-MAY_IMPORT_EACH_OTHER = [FOUNDATIONS, TOOLS, {"operators", "panels"}]
+MAY_IMPORT_EACH_OTHER = [FOUNDATIONS, TOOLS, ENTRANCES, {"operators", "panels"}]
 
 OPENMMLAB = {"mmdet", "mmpose", "mmengine", "mmcv"}
 OPENMMLAB_USERS = {"openmmlab", "detection", "pose", "adaptation"}

@@ -15,9 +15,8 @@ from pathlib import Path
 import av
 import numpy as np
 from av.stream import Disposition
-from numpy.typing import NDArray
-
 from drape.recording import View
+from numpy.typing import NDArray
 
 BITS = 12
 DARK, BRIGHT = 40, 215
@@ -160,7 +159,7 @@ def truncate(path: Path, share: float, target: Path) -> Path:
 def flip_bits(path: Path, target: Path, count: int = 1, seed: int = 0, start: float = 0.0, stop: float = 1.0) -> Path:
     """A copy with ``count`` random bits inverted between two shares of the bytes."""
     content = bytearray(path.read_bytes())
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     for _ in range(count):
         position = chance.randrange(int(len(content) * start), int(len(content) * stop))
         content[position] ^= 1 << chance.randrange(8)
@@ -172,7 +171,7 @@ def overwrite(path: Path, target: Path, size: int, seed: int = 0, at: float = 0.
     """A copy in which ``size`` bytes from a share of the bytes on are random."""
     content = bytearray(path.read_bytes())
     begin = int(len(content) * at)
-    content[begin : begin + size] = random.Random(seed).randbytes(size)
+    content[begin : begin + size] = random.Random(seed).randbytes(size)  # noqa: S311
     target.write_bytes(content)
     return target
 
@@ -180,14 +179,14 @@ def overwrite(path: Path, target: Path, size: int, seed: int = 0, at: float = 0.
 def patch_count(path: Path, target: Path, box: bytes, change: int) -> Path:
     """A copy of an MP4 file whose header lies: the first sample count of ``box`` (``b"stts"``, ``b"stsz"``) changed."""
     content = bytearray(path.read_bytes())
-    at = content.index(box) + (12 if box == b"stts" else 12)
+    at = content.index(box) + 12
     count = int.from_bytes(content[at : at + 4], "big")
     content[at : at + 4] = (count + change).to_bytes(4, "big")
     target.write_bytes(content)
     return target
 
 
-def _video_stream(out, codec, rate, size, rotation, flip, pix_fmt, options, full_range, aspect, base):  # noqa: ANN001, ANN202
+def _video_stream(out, codec, rate, size, rotation, flip, pix_fmt, options, full_range, aspect, base):
     width, height = size if rotation in (0, 180) else size[::-1]
     stream = out.add_stream(codec, rate=rate, options=dict(options or {}))
     stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
@@ -209,7 +208,7 @@ def display_matrix(rotation: int, flip: bool) -> list[int]:
     return [sign * cosine * one, sign * sine * one, 0, -sine * one, cosine * one, 0, 0, 0, 1 << 30]
 
 
-def _frame(number, size, rotation, flip, pix_fmt, full_range, noise, grain):  # noqa: ANN001, ANN202
+def _frame(number, size, rotation, flip, pix_fmt, full_range, noise, grain):
     upright = draw_stripes(number, *size)
     if grain:
         upright = (upright + noise.integers(-grain, grain + 1, upright.shape)).clip(0, 255).astype(np.uint8)
@@ -221,7 +220,7 @@ def _frame(number, size, rotation, flip, pix_fmt, full_range, noise, grain):  # 
     return frame.reformat(format=pix_fmt, src_color_range=source, dst_color_range=source)
 
 
-def _cover_stream(out):  # noqa: ANN001, ANN202
+def _cover_stream(out):
     stream = out.add_stream("mjpeg", rate=1, options={"strict": "unofficial"})
     stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
     stream.disposition = Disposition.attached_pic
@@ -234,7 +233,7 @@ def _cover_frame() -> av.VideoFrame:
     return frame
 
 
-def _write_sound(out, stream, seconds: float) -> None:  # noqa: ANN001
+def _write_sound(out, stream, seconds: float) -> None:
     for block in range(int(seconds * 48000 / 1024)):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
         frame.sample_rate, frame.pts = 48000, block * 1024
@@ -242,7 +241,7 @@ def _write_sound(out, stream, seconds: float) -> None:  # noqa: ANN001
     out.mux(stream.encode(None))
 
 
-def _plant(out) -> None:  # noqa: ANN001
+def _plant(out) -> None:
     out.metadata.update({"title": TOKENS[0], "artist": TOKENS[1], "location": TOKENS[2], "comment": TOKENS[3]})
     out.set_chapters(
         [{"id": 1, "start": 0, "end": 1000, "time_base": Fraction(1, 1000), "metadata": {"title": TOKENS[5]}}]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 
 from packaging.markers import default_environment
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from support.imports import read_imports
 
 PYTHONS = {"3.10": "3.10.12", "3.11": "3.11.2", "3.12": "3.12.3"}  # of Ubuntu 22.04, Debian 12, Ubuntu 24.04
 
@@ -60,6 +63,22 @@ def unpinned(requirements: Iterable[Requirement], constraints: str, python: str)
         for one in wanted
         if len(found[str(one)]) != 1 or not one.specifier.contains(found[str(one)][0], prereleases=True)
     ]
+
+
+def undeclared(files: dict[str, str], declared: Iterable[str], providers: Mapping[str, list[str]]) -> list[str]:
+    """Packages imported in ``files`` ({path: source}) that no declared distribution brings.
+
+    ``providers`` tells which distributions bring a package, as importlib.metadata.packages_distributions does.
+    """
+    own = {"drape", "operators", "panels"}
+    names = {canonicalize_name(name) for name in declared}
+    bad = set()
+    for path, source in files.items():
+        for package in {found.target.split(".")[0] for found in read_imports(path, source)} - own:
+            brought_by = {canonicalize_name(name) for name in providers.get(package, [])}
+            if package not in sys.stdlib_module_names and not brought_by & names:
+                bad.add(f"{path} imports {package}")
+    return sorted(bad)
 
 
 def strays(names: Iterable[str]) -> list[str]:

@@ -39,7 +39,7 @@ def walk(
     """
     rng = np.random.default_rng(seed)
     time = np.arange(count) / fps
-    x = np.linspace(100, 900, persons)[:, None] + rng.uniform(-60, 60, (persons, 1)) * time
+    x = np.linspace(100, 700, persons)[:, None] + rng.uniform(-60, 60, (persons, 1)) * time
     y = np.linspace(120, 420, persons)[:, None] + 0 * time
     truth = np.stack([x, y, x + 60, y + 160], axis=-1)
     rows = []

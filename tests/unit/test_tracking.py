@@ -165,7 +165,7 @@ def test_time_per_frame_does_not_grow_with_length() -> None:
     assert seconds(2000) < 2 * seconds(400)
 
 
-def test_real_video_beats_every_per_view_tracker(shared) -> None:  # noqa: ANN001
+def test_real_video_beats_every_per_view_tracker(shared) -> None:
     """PETS S2L1, RTMDet-nano candidates: ahead of BoT-SORT (R .901, IDF1 .803) at its precision of .962."""
     folder = shared / "data" / "pets_2view"
     stored = np.load(folder / "pets_001_rtmdet_nano_640.npz")

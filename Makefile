@@ -1,0 +1,53 @@
+# `make` alone lists the targets. Everything runs in .venv, which the first of them to be run sets up.
+
+# PYTHON names the Python to set up with (PYTHON=python3.12 make setup); else the one in .venv stays, or the first that fits.
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))
+ifndef PYTHON
+PYTHON := $(shell for python in .venv/bin/python python3 python3.12 python3.11 python3.10; do \
+	"$$python" -c '$(FITS)' 2>/dev/null && echo "$$python" && break; done)
+endif
+PY := .venv/bin/python
+DATASET ?= drape-demo
+
+export FIFTYONE_DO_NOT_TRACK := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint bench app constraints clean
+
+help: ## list the targets
+	@echo 'make TARGET'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## build .venv with the pinned packages; over at once if nothing has changed
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || { \
+		echo 'Drape needs Python 3.10, 3.11 or 3.12. Name one: PYTHON=/path/to/python3.11 make setup' >&2; exit 1; }
+	@"$(PYTHON)" scripts/set_up.py
+
+demo: setup ## make a verified release of real multi-view video
+	$(PY) scripts/demo.py
+
+test: lint ## lint and every test
+	$(PY) -m pytest
+
+test-fast: setup ## the tests that need neither minutes nor a browser
+	$(PY) -m pytest -m "not slow and not browser"
+
+lint: setup ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: setup ## measure, and compare with peers
+	$(PY) -m bench
+
+app: setup ## open the FiftyOne App on the demo's dataset (DATASET=name for another)
+	.venv/bin/fiftyone app launch $(DATASET)
+
+constraints: setup ## renew constraints.txt from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	$(PY) -m pip install --quiet uv
+	UV_PYTHON_DOWNLOADS=never $(PY) -m uv pip compile $(UPGRADE) --quiet --universal --python-version 3.10 --no-annotate --extra dev --group setup \
+		--custom-compile-command 'make constraints' pyproject.toml --output-file constraints.txt
+
+clean: ## remove .venv and everything that was made here
+	rm -rf .venv build dist demo-output .mypy_cache .ruff_cache .pytest_cache plugin/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,9 @@
+"""The operators of the plugin, in the order in which a curator needs them."""
+
+from .detect_candidates import DetectCandidates
+from .export_release import ExportRelease
+from .ingest_recording import IngestRecording
+from .run_pipeline import RunPipeline
+from .track_persons import TrackPersons
+
+OPERATORS = (IngestRecording, DetectCandidates, TrackPersons, ExportRelease, RunPipeline)

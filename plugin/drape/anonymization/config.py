@@ -1,0 +1,51 @@
+"""Settings of a release."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from drape.config import StageConfig
+
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"]
+
+
+class ReleaseConfig(StageConfig):
+    """What is masked, with what, and how the video is encoded.
+
+    Detector boxes are tighter than people, so every box is grown before it is filled. Margins, padding and operating
+    point are chosen by coverage of annotated people against masked background (``bench/masking.py``, PETS view 1, our
+    tracker's persons). Without margins .79 of the people are covered to 90 %; .20 at the sides brings .96, .05 at top
+    and bottom .97, for 2 % of the picture masked besides people; more at top and bottom adds nothing that 90 % of a box
+    can show, and .10 at the top is for heads, which detectors cut. Below .30 existence nothing is gained, from .50 to
+    .30 a little at no cost. At seven frames a second, padding pays only from .2 s on and costs 1 % of the picture; at
+    common rates .1 s are two or three frames, enough for a box that jitters.
+
+    ``crf`` is bounded because the verifier tells a fill from anything else by the size of the coding error, and
+    ``encoder_threads`` is a number and not that of the machine because the encoder's output depends on it.
+    """
+
+    fill: Literal["solid", "blur"] = Field(
+        "solid",
+        description="solid: one grey; blur: a few noised colour cells per person, looks blurred, restores nothing",
+    )
+    min_existence: float = Field(
+        0.3, ge=0, le=0.5, description="Persons with at least this existence probability are masked"
+    )
+    margin_x: float = Field(0.2, ge=0, le=1, description="Growth on the left and right, as a share of the box's width")
+    margin_top: float = Field(0.1, ge=0, le=1, description="Growth at the top, as a share of the box's height")
+    margin_bottom: float = Field(0.05, ge=0, le=1, description="Growth at the bottom, as a share of the box's height")
+    min_margin_px: int = Field(4, ge=0, le=64, description="Least growth on each side, in pixels")
+    temporal_padding_s: float = Field(
+        0.1, ge=0, le=5, description="Each mask also covers this many seconds before and after its box"
+    )
+    grey: int = Field(
+        128, ge=16, le=235, description="Luma of the solid fill and of full-frame cards (16 black, 235 white)"
+    )
+    blur_refresh_s: float = Field(
+        5.0, ge=1, le=3600, description="A blurred person's colours are taken anew after this many seconds"
+    )
+    crf: int = Field(21, ge=0, le=25, description="Quality of the encoder: lower is better and larger")
+    encoder_preset: Preset = Field("veryfast", description="Speed of the encoder: slower presets make smaller files")
+    encoder_threads: int = Field(4, ge=1, le=64, description="Encoder threads; the output depends on this number")

@@ -1,0 +1,48 @@
+"""The saved views that Drape leaves behind: flattened first, filtered second."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+from fiftyone import ViewField as F
+
+from drape.fiftyone_io import dataset as datasets
+from drape.fiftyone_io import schema
+from drape.fiftyone_io.connection import database
+
+WEAK = 0.3
+"""Candidates below this score are the ones that a single frame's detector would hardly be believed."""
+
+
+@database()
+def save_views(dataset: fo.Dataset) -> list[str]:
+    """Save (or save again, after new views have come) the views that make sense for what has been written so far.
+
+    Returns:
+        Their names.
+    """
+    flat = datasets.flat(dataset)
+    views: dict[str, tuple[fo.DatasetView, str]] = {}
+    if flat.exists("num_unknown").limit(1):
+        views["Low-confidence candidates"] = (
+            flat.filter_labels(schema.CANDIDATES, F("confidence") < WEAK),
+            f"Detector boxes with a score below {WEAK}",
+        )
+        views["Unknown frames"] = (
+            flat.filter_labels(schema.INTERVALS, F("label") == "unknown"),
+            "Views with frames of which the detector could say nothing; a release shows a card there",
+        )
+    if flat.exists("num_persons").limit(1):
+        views["Detected persons"] = (_by_source(flat, "detected"), "Persons with a detector box of their own")
+        views["Interpolated persons"] = (_by_source(flat, "interpolated"), "Persons filled in between detections")
+        views["Reviewed persons"] = (_by_source(flat, "reviewed"), "Persons that a curator added or moved")
+        views["Frames without a person"] = (
+            flat.match(F("num_empty") > 0).match_frames(F("persons.detections").length() == 0),
+            "Frames in which nobody was accepted",
+        )
+    for name, (view, description) in views.items():
+        dataset.save_view(name, view, description=description, overwrite=True)
+    return list(views)
+
+
+def _by_source(flat: fo.DatasetView, source: str) -> fo.DatasetView:
+    return flat.filter_labels(schema.PERSONS, F("source") == source)

@@ -1,0 +1,177 @@
+"""A curator at work: the real App in a real browser, from an empty database to boxes on two views."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.blobs import make_recording
+from support.database import ROOT, Server, free_port
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OPERATORS = ("ingest_recording", "detect_candidates", "track_persons", "export_release", "run_pipeline")
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """The address of an App server with an empty database."""
+    server = Server()
+    problem = server.start()
+    if problem is not None:
+        pytest.skip(problem)
+    port = free_port()
+    environment = {**os.environ, **server.environment(), "FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS": "true"}
+    environment["PYTHONPATH"] = str(ROOT / "tests")
+    command = [sys.executable, "-m", "support.app_server", "--port", str(port), "--address", "127.0.0.1"]
+    with open(tmp_path / "server.log", "wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process, tmp_path / "server.log")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        server.stop()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(240):
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"the App does not answer: {log.read_text()}")
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page of a headless browser."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no {CHROMIUM}: install Debian's chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1600, "height": 1000})
+        browser.close()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> tuple[Path, str]:
+    """A source folder and a detector preset; DRAPE_SCREENSHOT_SOURCE and DRAPE_SCREENSHOT_PRESET name others."""
+    given = os.environ.get("DRAPE_SCREENSHOT_SOURCE")
+    if given:
+        return Path(given), os.environ.get("DRAPE_SCREENSHOT_PRESET", "rtmdet-nano-person")
+    make_recording(tmp_path / "operation", frames=50, size=(640, 360))
+    return tmp_path / "operation", "blobs"
+
+
+def test_curator_runs_the_pipeline_and_sees_persons_in_two_views(
+    address: str, page: Any, recording: tuple[Path, str], tmp_path: Path
+) -> None:
+    source, preset = recording
+    page.goto(address, wait_until="domcontentloaded")
+    page.wait_for_selector("[data-cy=index-page]", timeout=60_000)
+    _every_operator_is_listed(page)
+    _open_operator(page, "run_pipeline")
+    _shoot(page, tmp_path, "operators")
+    _fill_form(page, source, preset, tmp_path / "releases")
+    _shoot(page, tmp_path, "form")
+    result = _execute_now(page)
+    assert result["recordings"] == 1
+    assert result["masked_frames"] > 0
+    assert [path.name for path in (tmp_path / "releases").glob("rec-*/manifest.json")] == ["manifest.json"]
+    _open_mosaic(page)
+    _shoot(page, tmp_path, "persons")
+
+
+def _every_operator_is_listed(page: Any) -> None:
+    for name in OPERATORS:
+        _search(page, name)
+        page.wait_for_selector(f"[data-cy=operators-browser] >> text={name}", timeout=20_000)
+        page.keyboard.press("Escape")
+
+
+def _search(page: Any, name: str) -> None:
+    page.wait_for_timeout(1500)
+    page.keyboard.press("Backquote")
+    page.get_by_placeholder("Search operations by name").fill(name, timeout=20_000)
+    page.wait_for_timeout(500)
+
+
+def _open_operator(page: Any, name: str) -> None:
+    _search(page, name)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[data-cy=operators-prompt-modal]", timeout=30_000)
+
+
+def _field(page: Any, label: str) -> Any:
+    """The input below a label of the open form."""
+    form = page.locator("[data-cy=operators-prompt-modal]")
+    return form.locator(f"xpath=.//*[text()='{label}']/following::input[not(@aria-hidden)][1]")
+
+
+def _fill_form(page: Any, source: Path, preset: str, target: Path) -> None:
+    form = page.locator("[data-cy=operators-prompt-modal]")
+    for label, value in {
+        "Source": str(source),
+        "Dataset": "theatre",
+        "Workspace": str(target.parent / "workspace"),
+        "Folder of releases": str(target),
+    }.items():
+        _field(page, label).fill(value)
+        page.wait_for_timeout(1500)
+    form.get_by_text("Change detection settings").click()
+    form.locator("[role=combobox]").click()
+    page.locator("[role=option]", has_text=preset).click()
+    page.wait_for_timeout(1500)
+
+
+def _execute_now(page: Any) -> dict[str, Any]:
+    """Choose "Execute" instead of "Schedule", and wait for the operator's result."""
+    form = page.locator("[data-cy=operators-prompt-modal]")
+    form.locator("svg[data-testid=ArrowDropDownIcon]").last.click()
+
+    def is_ours(response: Any) -> bool:
+        return "/operators/execute" in response.url and "run_pipeline" in (response.request.post_data or "")
+
+    with page.expect_response(is_ours, timeout=500_000) as answer:
+        page.get_by_text("Run this operation synchronously").click()
+    content = answer.value.json()
+    assert not content["error"], content["error_message"]
+    return dict(content["result"])
+
+
+def _open_mosaic(page: Any) -> None:
+    page.wait_for_selector("[data-cy=fo-grid] [data-cy=looker]", timeout=60_000)
+    page.keyboard.press("Escape")
+    page.locator("[data-cy=looker]").first.click()
+    page.wait_for_selector("[data-cy=modal-looker-container]", timeout=60_000)
+    page.wait_for_timeout(5000)
+
+
+def _shoot(page: Any, tmp_path: Path, name: str) -> Path:
+    folder = Path(os.environ.get("DRAPE_SCREENSHOTS", tmp_path / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png")
+    return folder / f"{name}.png"
