@@ -83,6 +83,8 @@ class DrapeOperator(foo.Operator):
             ctx.ops.reload_dataset()
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        print("RO", ctx.dataset_name, ctx.results, flush=True)
+        if ctx.dataset is None: return None
         outputs = types.Object()
         for name, value in (ctx.results or {}).items():
             label = name.replace("_", " ").capitalize()

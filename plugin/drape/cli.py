@@ -215,7 +215,8 @@ def _show_manifest(manifest: dict[str, Any]) -> None:
     for view in manifest["views"]:
         states = view["states"]
         counts = [str(states.get(s, 0)) for s in ("detected", "verified_empty", "unknown")]
-        table.add_row(view["id"], str(view["frames"]), *counts, f"{view['masked_share']:.1%}")
+        share = manifest["verdict"]["views"][view["id"]]["masked_share"]
+        table.add_row(view["id"], str(view["frames"]), *counts, f"{share:.1%}")
     out.print(table)
 
 

@@ -101,6 +101,8 @@ def test_curator_runs_the_pipeline_and_sees_persons_in_two_views(
     assert result["recordings"] == 1
     assert result["masked_frames"] > 0
     assert [path.name for path in (tmp_path / "releases").glob("rec-*/manifest.json")] == ["manifest.json"]
+    page.wait_for_timeout(1500)
+    _shoot(page, tmp_path, "result")
     _open_mosaic(page)
     _shoot(page, tmp_path, "persons")
 
@@ -151,12 +153,13 @@ def _execute_now(page: Any) -> dict[str, Any]:
     """Choose "Execute" instead of "Schedule", and wait for the operator's result."""
     form = page.locator("[data-cy=operators-prompt-modal]")
     form.locator("svg[data-testid=ArrowDropDownIcon]").last.click()
+    page.get_by_text("Run this operation synchronously").click()
 
     def is_ours(response: Any) -> bool:
         return "/operators/execute" in response.url and "run_pipeline" in (response.request.post_data or "")
 
-    with page.expect_response(is_ours, timeout=500_000) as answer:
-        page.get_by_text("Run this operation synchronously").click()
+    with page.expect_response(is_ours, timeout=400_000) as answer:
+        form.get_by_role("button", name="Execute", exact=True).click()
     content = answer.value.json()
     assert not content["error"], content["error_message"]
     return dict(content["result"])
@@ -164,7 +167,7 @@ def _execute_now(page: Any) -> dict[str, Any]:
 
 def _open_mosaic(page: Any) -> None:
     page.wait_for_selector("[data-cy=fo-grid] [data-cy=looker]", timeout=60_000)
-    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Close", exact=True).click()
     page.locator("[data-cy=looker]").first.click()
     page.wait_for_selector("[data-cy=modal-looker-container]", timeout=60_000)
     page.wait_for_timeout(5000)

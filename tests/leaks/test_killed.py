@@ -177,7 +177,7 @@ def _decode_torn(torn: Path, finished: Path) -> Iterator[tuple[np.ndarray, np.nd
 
 
 def _pictures(data: bytes) -> Iterator[bytes]:
-    """The coded pictures behind the first "mdat", each with all its slices; the last, which may be torn, is left out."""
+    """The coded pictures behind the first "mdat", with all their slices; the last, maybe torn, is left out."""
     position, picture = data.find(b"mdat") + 4, b""
     while 4 <= position < len(data) - 5:
         size = int.from_bytes(data[position : position + 4], "big")

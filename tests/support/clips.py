@@ -73,6 +73,7 @@ def make_clip(
     time_base: tuple[int, int] | None = None,
     rotation: int = 0,
     flip: bool = False,
+    matrix: Sequence[int] | None = None,
     codec: str = "libx264",
     pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
@@ -98,9 +99,10 @@ def make_clip(
         time_base: seconds per tick; default 1/fps, or 1/1000 with ``pts``.
         rotation: degrees (0, 90, 180, 270) by which a player must turn the stored picture clockwise.
         flip: whether a player must mirror the stored picture first.
+        matrix: another display matrix than `display_matrix` of these two gives.
         codec: encoder, for example libx264, libx265, mpeg4, mjpeg, libvpx, libvpx-vp9, prores_ks, ffv1.
         pix_fmt: stored pixel format.
-        options: options of the encoder.
+        options: options of the encoder; VP8 and VP9 are made fast unless others are given.
         full_range: store full-range samples and say so.
         faststart: index in front (MP4 and MOV).
         audio: add a sound track.
@@ -127,9 +129,12 @@ def make_clip(
         if metadata_bomb:
             _plant(out)
         streams = [
-            _video_stream(out, codec, rate, size, rotation, flip, pix_fmt, options, full_range, aspect, base)
+            _video_stream(out, codec, rate, size, rotation, pix_fmt, options, full_range, aspect, base)
             for _ in range(videos)
         ]
+        for stream in streams:
+            if matrix or rotation or flip:
+                stream.set_display_matrix(matrix or display_matrix(rotation, flip))
         if metadata_bomb and streams:
             streams[0].metadata["handler_name"] = TOKENS[4]
         sound = out.add_stream("aac", rate=48000, layout="mono") if audio else None
@@ -147,6 +152,20 @@ def make_clip(
         for stream in streams:
             out.mux(stream.encode(None))
     return path
+
+
+def hide_start(path: Path, target: Path, hidden: int) -> Path:
+    """An MP4 copy of a constant-rate clip whose edit list hides the first frames, as cutting without re-encoding does."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as out:
+        stream = source.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        shift = int(hidden / stream.average_rate / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                out.mux(packet)
+    return target
 
 
 def truncate(path: Path, share: float, target: Path) -> Path:
@@ -167,11 +186,20 @@ def flip_bits(path: Path, target: Path, count: int = 1, seed: int = 0, start: fl
     return target
 
 
-def overwrite(path: Path, target: Path, size: int, seed: int = 0, at: float = 0.5) -> Path:
-    """A copy in which ``size`` bytes from a share of the bytes on are random."""
+def overwrite(path: Path, target: Path, content: bytes, at: float = 0.5) -> Path:
+    """A copy in which other bytes stand from a share of the bytes on."""
+    whole = bytearray(path.read_bytes())
+    begin = int(len(whole) * at)
+    whole[begin : begin + len(content)] = content
+    target.write_bytes(whole)
+    return target
+
+
+def drop(path: Path, target: Path, size: int, at: float = 0.5) -> Path:
+    """A copy without ``size`` bytes from a share of the bytes on."""
     content = bytearray(path.read_bytes())
     begin = int(len(content) * at)
-    content[begin : begin + size] = random.Random(seed).randbytes(size)  # noqa: S311
+    del content[begin : begin + size]
     target.write_bytes(content)
     return target
 
@@ -186,17 +214,16 @@ def patch_count(path: Path, target: Path, box: bytes, change: int) -> Path:
     return target
 
 
-def _video_stream(out, codec, rate, size, rotation, flip, pix_fmt, options, full_range, aspect, base):
+def _video_stream(out, codec, rate, size, rotation, pix_fmt, options, full_range, aspect, base):
     width, height = size if rotation in (0, 180) else size[::-1]
-    stream = out.add_stream(codec, rate=rate, options=dict(options or {}))
+    fast = {"deadline": "realtime", "cpu-used": "8"} if codec.startswith("libvpx") else {}
+    stream = out.add_stream(codec, rate=rate, options=dict(options or fast))
     stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
     stream.codec_context.time_base = base
     if full_range:
         stream.codec_context.color_range = 2
     if aspect is not None:
         stream.codec_context.sample_aspect_ratio = aspect
-    if rotation or flip:
-        stream.set_display_matrix(display_matrix(rotation, flip))
     return stream
 
 

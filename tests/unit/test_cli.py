@@ -81,7 +81,7 @@ def test_settings_come_from_a_file_and_the_command_line_wins(videos: Path, tmp_p
         (("track", "--mot", "a=b.txt"), "--fps"),
         (("track", "--mot", "../a=b.txt", "--fps", "25", "-o", "{tmp}/o"), "VIEW=FILE"),
         (("track", "--mot", "a={tmp}/none.txt", "--fps", "25", "-o", "{tmp}/o"), "cannot be read"),
-        (("verify", "{tmp}"), "manifest"),
+        (("verify", "{tmp}"), "no release"),
         (("run", "{tmp}", "-w", "{tmp}/w", "-o", "{tmp}/r", "--config", "{tmp}/none.yaml"), "configuration file"),
     ],
 )

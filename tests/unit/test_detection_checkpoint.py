@@ -159,7 +159,9 @@ def test_differences_are_counted_and_named(tmp_path: Path) -> None:
     checkpoint = read_checkpoint(_saved(tmp_path, state))
     model = _model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    with pytest.raises(WeightsError, match=r"1 missing: 0\.weight; 1 unexpected: 7\.weight; 1 of another shape: 1\.bias"):
+    with pytest.raises(
+        WeightsError, match=r"1 missing: 0\.weight; 1 unexpected: 7\.weight; 1 of another shape: 1\.bias"
+    ):
         load_into(model, checkpoint)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 

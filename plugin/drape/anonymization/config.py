@@ -18,9 +18,9 @@ class ReleaseConfig(StageConfig):
     point are chosen by coverage of annotated people against masked background (``bench/masking.py``, PETS view 1, our
     tracker's persons). Without margins .79 of the people are covered to 90 %; .20 at the sides brings .96, .05 at top
     and bottom .97, for 2 % of the picture masked besides people; more at top and bottom adds nothing that 90 % of a box
-    can show, and .10 at the top is for heads, which detectors cut. Below .30 existence nothing is gained, from .50 to
-    .30 a little at no cost. At seven frames a second, padding pays only from .2 s on and costs 1 % of the picture; at
-    common rates .1 s are two or three frames, enough for a box that jitters.
+    can show, and .10 at the top is for heads, which detectors cut. An existence of .10 covers more than .50 and masks
+    no more background. The padding is one frame at common rates, enough for a box that jitters; more costs much where
+    people move fast in the picture and gains little where they do not.
 
     ``crf`` is bounded because the verifier tells a fill from anything else by the size of the coding error, and
     ``encoder_threads`` is a number and not that of the machine because the encoder's output depends on it.
@@ -31,14 +31,14 @@ class ReleaseConfig(StageConfig):
         description="solid: one grey; blur: a few noised colour cells per person, looks blurred, restores nothing",
     )
     min_existence: float = Field(
-        0.3, ge=0, le=0.5, description="Persons with at least this existence probability are masked"
+        0.1, ge=0, le=0.5, description="Persons with at least this existence probability are masked"
     )
     margin_x: float = Field(0.2, ge=0, le=1, description="Growth on the left and right, as a share of the box's width")
     margin_top: float = Field(0.1, ge=0, le=1, description="Growth at the top, as a share of the box's height")
     margin_bottom: float = Field(0.05, ge=0, le=1, description="Growth at the bottom, as a share of the box's height")
     min_margin_px: int = Field(4, ge=0, le=64, description="Least growth on each side, in pixels")
     temporal_padding_s: float = Field(
-        0.1, ge=0, le=5, description="Each mask also covers this many seconds before and after its box"
+        0.04, ge=0, le=5, description="Each mask also covers this many seconds before and after its box"
     )
     grey: int = Field(
         128, ge=16, le=235, description="Luma of the solid fill and of full-frame cards (16 black, 235 white)"

@@ -71,13 +71,13 @@ def read_tracks(path: Path) -> pa.Table:
     return _tracks(rows[(rows[:, 6] < 0) | (rows[:, 6] >= ACCEPTED)], "result")
 
 
-def accepted(persons: pa.Table) -> pa.Table:
-    """The accepted rows of a ``PERSONS`` table as ``TRACKS``; the tracklet is the identity.
+def accepted(persons: pa.Table, least: float = ACCEPTED) -> pa.Table:
+    """The rows of a ``PERSONS`` table with at least this existence as ``TRACKS``; the tracklet is the identity.
 
     Raises:
         EvaluationError: a tracklet has two boxes in a frame.
     """
-    rows = persons.filter(pc.greater_equal(persons.column("existence"), ACCEPTED))
+    rows = persons.filter(pc.greater_equal(persons.column("existence"), least))
     columns = {name: rows.column(name).to_numpy() for name in ("frame", "x1", "y1", "x2", "y2")}
     return _sorted(make(TRACKS, id=rows.column("tracklet").to_numpy(), **columns), "result")
 

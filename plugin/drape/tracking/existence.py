@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-EVEN_SCORE = 0.2
+EVEN_SCORE = 0.15
 """Score that speaks neither for nor against presence."""
 EVIDENCE = 0.5
 """Weight of a score's log-odds: scores of neighbouring frames are not independent."""
