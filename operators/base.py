@@ -74,7 +74,9 @@ class DrapeOperator(foo.Operator):
                 raise OperatorFailed(f"{parameter}: {message}")
             result = self.work(ctx, Steps(ctx))
         if not ctx.delegated:
-            ctx.ops.notify(f"{self.LABEL}: done", variant="success")
+            counts = {name.replace("_", " "): value for name, value in result.items() if isinstance(value, int)}
+            summary = ", ".join(f"{value} {name}" for name, value in counts.items())
+            ctx.ops.notify(f"{self.LABEL}: {summary}", variant="success")
         return result
 
     def reload(self, ctx: foo.ExecutionContext) -> None:
@@ -82,9 +84,10 @@ class DrapeOperator(foo.Operator):
         if not ctx.delegated:
             ctx.ops.reload_dataset()
 
-    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        print("RO", ctx.dataset_name, ctx.results, flush=True)
-        if ctx.dataset is None: return None
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property | None:
+        # Where no dataset was open, the App has just opened one: a summary would leave the form standing over it.
+        if ctx.dataset_name is None:
+            return None
         outputs = types.Object()
         for name, value in (ctx.results or {}).items():
             label = name.replace("_", " ").capitalize()

@@ -135,11 +135,11 @@ def ensure_xtcocotools() -> str | None:
     """Compile xtcocotools for mmpose where a compiler is found; a note on what is missing otherwise."""
     if any(SITE_PACKAGES.glob("xtcocotools/_mask*.so")):
         return None
-    note = "xtcocotools, which mmpose needs for pose estimation, was not compiled: {}. All else works."
+    note = "xtcocotools, which mmpose needs for pose estimation, was not compiled ({}). All else works."
     lacking = missing_build_tools()
     if lacking:
-        remedy = f"(Debian, Ubuntu: apt-get install gcc {VERSION}-dev, then make setup)"
-        return f"{note.format(' and '.join(lacking) + ' missing')} {remedy}"
+        remedy = f"Debian, Ubuntu: apt-get install gcc {VERSION}-dev, then make setup."
+        return f"{note.format('missing: ' + ', '.join(lacking))} {remedy}"
     print("\n== compiling xtcocotools for mmpose", flush=True)
     # Its wheels were built for numpy 1; built here it takes the numpy of this environment.
     source = ["--no-binary", "xtcocotools", "--no-build-isolation", "--no-deps", "--no-cache-dir"]
@@ -154,9 +154,9 @@ def missing_build_tools() -> list[str]:
     include, compiler = ask(str(PYTHON), "-c", query).stdout.splitlines()
     lacking = []
     if not shutil.which(os.environ.get("CC", compiler).split()[0]):
-        lacking.append("a C compiler is")
+        lacking.append("a C compiler")
     if not (Path(include) / "Python.h").is_file():
-        lacking.append("Python's headers are")
+        lacking.append("Python's headers")
     return lacking
 
 
