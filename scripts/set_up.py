@@ -87,6 +87,7 @@ def build(fingerprint: str) -> None:
     make_environment()
     pip("install", pin("pip"), pin("setuptools"), pin("wheel"))
     step(2, "packages, about 3 GB to download")
+    forget_unfinished()
     if "opencv-python" in installed():
         pip("uninstall", "--yes", "opencv-python", "opencv-python-headless")
     listed = VENV / "packages.txt"
@@ -193,6 +194,13 @@ def why_not_running(mongod: Path) -> str | None:
         return None
     lines = answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"]
     return lines[-1].replace(f"{mongod}: ", "")
+
+
+def forget_unfinished() -> None:
+    """Make pip install again what it was installing when it was killed: it notes INSTALLER when the files are there."""
+    for notes in SITE_PACKAGES.glob("*.dist-info"):
+        if not (notes / "INSTALLER").is_file():
+            shutil.rmtree(notes)
 
 
 def installed() -> set[str]:

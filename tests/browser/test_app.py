@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+from drape.media import Mosaic, plan_mosaic
+from drape.pipeline import Workspace
+from numpy.typing import NDArray
 from support.blobs import make_recording
 from support.database import ROOT, Server, free_port
 
@@ -25,6 +30,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+VIDEO = "[data-cy=modal-looker-container]"
 OPERATORS = ("ingest_recording", "detect_candidates", "track_persons", "export_release", "run_pipeline")
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -72,7 +78,10 @@ def page() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1600, "height": 1000})
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        # The App's advertisement lies over the grid until it has been seen once.
+        page.add_init_script("localStorage.setItem('fiftyone-enterprise-tooltip-seen', 'true')")
+        yield page
         browser.close()
 
 
@@ -103,6 +112,7 @@ def test_curator_runs_the_pipeline_and_sees_persons_in_two_views(
     assert [path.name for path in (tmp_path / "releases").glob("rec-*/manifest.json")] == ["manifest.json"]
     _open_mosaic(page)
     _shoot(page, tmp_path, "persons")
+    assert len(_labelled_tiles(page, tmp_path / "workspace")) >= 2
 
 
 def _every_operator_is_listed(page: Any) -> None:
@@ -164,10 +174,46 @@ def _execute_now(page: Any) -> dict[str, Any]:
 
 
 def _open_mosaic(page: Any) -> None:
+    """Open the recording at the middle of its mosaic."""
     page.wait_for_selector("[data-cy=fo-grid] [data-cy=looker]", timeout=60_000)
-    page.locator("[data-cy=looker]").first.click()
-    page.wait_for_selector("[data-cy=modal-looker-container]", timeout=60_000)
-    page.wait_for_timeout(5000)
+    page.locator("[data-cy=fo-grid] [data-cy=looker]").first.click()
+    page.wait_for_selector(f"{VIDEO} canvas", timeout=60_000)
+    page.wait_for_timeout(3000)
+    page.get_by_test_id("timeline-ruler").click()
+    page.wait_for_timeout(3000)
+
+
+def _labelled_tiles(page: Any, workspace: Path) -> set[str]:
+    """The views in whose tile of the open mosaic label tags vanish when the persons are switched off."""
+    mosaic = _mosaic(workspace)
+    shown = _picture(page, mosaic)
+    page.locator("[data-cy=modal] [data-cy='checkbox-frames.persons']").click()
+    page.wait_for_timeout(2000)
+    changed = np.abs(shown - _picture(page, mosaic)).max(axis=2) > 60
+    solid = cv2.erode(changed.astype(np.uint8), np.ones((5, 5), np.uint8))
+    return {
+        tile.view
+        for tile in mosaic.tiles
+        if solid[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width].sum() > 50
+    }
+
+
+def _picture(page: Any, mosaic: Mosaic) -> NDArray[np.int16]:
+    """What the App shows inside the video's edges, scaled to the video's own size."""
+    screen = cv2.imdecode(np.frombuffer(page.locator(VIDEO).screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    assert screen is not None
+    height, width = screen.shape[:2]
+    scale = min(width / mosaic.width, height / mosaic.height)
+    w, h = int(mosaic.width * scale), int(mosaic.height * scale)
+    x, y = (width - w) // 2, (height - h) // 2
+    return np.asarray(cv2.resize(screen[y : y + h, x : x + w], (mosaic.width, mosaic.height)), np.int16)
+
+
+def _mosaic(workspace: Path) -> Mosaic:
+    (folder,) = workspace.iterdir()
+    ws = Workspace.open(folder)
+    times = {view.id: ws.frames(view.id).column("time").to_numpy() for view in ws.recording.views}
+    return plan_mosaic(ws.recording.views, times)
 
 
 def _shoot(page: Any, tmp_path: Path, name: str) -> Path:

@@ -48,7 +48,7 @@ def show(planes: Planes, source: Planes, box: Iterable[int]) -> None:
         mine[y1:y2, x1:x2] = other[y1:y2, x1:x2]
 
 
-@pytest.mark.parametrize("config", [SOLID, BLUR, SOLID.model_copy(update={"crf": 25, "grey": 16})])
+@pytest.mark.parametrize("config", [SOLID, BLUR, SOLID.model_copy(update={"crf": 24, "grey": 16})])
 def test_good_releases_pass(scene: Scene, config: ReleaseConfig, tmp_path: Path) -> None:
     verdict = verify_release(forge(scene, config, tmp_path / "release"))
     assert verdict["ok"] is True

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +21,24 @@ from torch.nn.modules.batchnorm import _BatchNorm
 NANO = "rtmdet-nano-person"
 
 
-def nano_config() -> Any:
-    """The nano preset's mmdet configuration, as mmpose ships it (320 px)."""
+@functools.cache
+def _nano_config() -> Any:
     preset = PRESETS[NANO]
     return openmmlab.load_config(openmmlab.shipped(preset.package, preset.config))
+
+
+def nano_config() -> Any:
+    """A copy of the nano preset's mmdet configuration, as mmpose ships it (320 px)."""
+    return copy.deepcopy(_nano_config())
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one core: small models in several processes at once would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pipeline_of(cfg: Any) -> Any:
@@ -28,13 +46,10 @@ def pipeline_of(cfg: Any) -> Any:
     return cfg.test_dataloader.dataset.pipeline
 
 
-def random_nano(cfg: Any | None = None, seed: int = 0) -> nn.Module:
-    """RTMDet-nano with random weights that gives some hundred boxes of all scores on the canary picture.
-
-    The batch norms hold that picture's statistics, so that activations stay in range through the depth, and the
-    classification layers are stretched, so that scores differ.
-    """
-    cfg = nano_config() if cfg is None else cfg
+@functools.cache
+def _random_nano(seed: int) -> nn.Module:
+    cfg = nano_config()
+    cfg.model.test_cfg.max_per_img = 1000
     torch.manual_seed(seed)
     model: Any = openmmlab.build_model(cfg.model, "mmdet")
     fitted = Letterbox(pipeline_of(cfg), None)([canary_image()])
@@ -53,10 +68,21 @@ def random_nano(cfg: Any | None = None, seed: int = 0) -> nn.Module:
     return model
 
 
-def as_detector(model: nn.Module, config: DetectionConfig | None = None, half: bool = False) -> MmdetDetector:
-    """The adapter around a nano model, at 320 px on the CPU, without the check that it sees."""
+def random_nano(seed: int = 0) -> Any:
+    """RTMDet-nano with random weights that gives some hundred boxes of all scores on the canary picture.
+
+    The batch norms hold that picture's statistics, so that activations stay in range through the depth, and the
+    classification layers are stretched, so that scores differ. Every call gives a new copy.
+    """
+    return copy.deepcopy(_random_nano(seed))
+
+
+def as_detector(
+    model: nn.Module, config: DetectionConfig | None = None, half: bool = False, size: int = 160
+) -> MmdetDetector:
+    """The adapter around a nano model, on the CPU, without the check that it sees."""
     config = config or DetectionConfig(preset=NANO)
-    letterbox = Letterbox(pipeline_of(nano_config()), None)
+    letterbox = Letterbox(pipeline_of(nano_config()), size)
     return MmdetDetector(NANO, {}, model, letterbox, 0, config, torch.device("cpu"), half)
 
 

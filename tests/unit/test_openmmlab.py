@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ import pytest
 import torch
 from drape import boxes, openmmlab
 from drape.errors import ConfigError
-from support.models import nano_config
+from support.models import nano_config, one_thread
 
 
 @pytest.fixture(autouse=True)
-def _prepared() -> None:
+def _prepared() -> Iterator[None]:
     openmmlab.prepare()
+    with one_thread():
+        yield
 
 
 def _random_boxes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +155,7 @@ def test_inference_form_computes_the_same(package: Any, name: str, shared_convol
         before = model.bbox_head(model.extract_feat(picture))
         model = openmmlab.for_inference(model)
         after = model.bbox_head(model.extract_feat(picture))
-    for a, b in zip(sum(map(list, before), []), sum(map(list, after), []), strict=True):
+    for a, b in zip(itertools.chain(*before), itertools.chain(*after), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
     left = sum(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules())
     assert (left > 0) == shared_convolutions

@@ -15,8 +15,7 @@ from drape.errors import MediaError, RecordingError, ReleaseError, WorkspaceErro
 from drape.evaluation.exposure import exposure
 from drape.evaluation.summary import find
 from drape.evaluation.truth import TRACKS, accepted
-from drape.pipeline import PipelineConfig, Workspace, detect, export, ingest, run, track
-from drape.pipeline import stages as pipeline_stages
+from drape.pipeline import PipelineConfig, Workspace, detect, export, exporting, ingest, run, stages, track
 from drape.tracking import TrackingConfig
 from support import blobs
 from support.command import content
@@ -91,8 +90,8 @@ def test_what_has_not_changed_is_not_done_again(videos: tuple, done: tuple, monk
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("done again")
 
-    for name in ("build_detector", "track_view", "export_release"):
-        monkeypatch.setattr(pipeline_stages, name, never)
+    for module, name in ((stages, "build_detector"), (stages, "track_view"), (exporting, "export_release")):
+        monkeypatch.setattr(module, name, never)
     assert run(videos[0], ws.root, release, config()) == manifest
 
 
@@ -110,7 +109,7 @@ def test_a_stopped_detection_goes_on_with_the_same_bits(
     videos: tuple, done: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ws = ingest(videos[0], tmp_path / "work")
-    real, calls = pipeline_stages.detect_view, []
+    real, calls = stages.detect_view, []
 
     def stopping(view: object, detector: object, settings: object, start: int = 0, **rest: object) -> object:
         calls.append(start)
@@ -119,7 +118,7 @@ def test_a_stopped_detection_goes_on_with_the_same_bits(
                 raise KeyboardInterrupt
             yield segment
 
-    monkeypatch.setattr(pipeline_stages, "detect_view", stopping)
+    monkeypatch.setattr(stages, "detect_view", stopping)
     with pytest.raises(KeyboardInterrupt):
         detect(ws, config().detection)
     detect(ws, config().detection)

@@ -80,18 +80,18 @@ def measure(
         paint(expected, box, fills[number])
         x1, y1, x2, y2 = (int(value) // 2 for value in box)
         label[y1:y2, x1:x2] = int(number) % 65535 + 1
-    inner = _inner(label)
-    rim = (label > 0).astype(np.uint8) - inner
+    inner, filled = _inner(label), (label > 0).astype(np.uint8)
+    counts = cv2.integral(inner), cv2.integral(filled)
     errors = Errors()
     for a, b, scale in zip(found, expected, _SCALES, strict=True):
-        errors.add(_errors(cv2.absdiff(a, b), inner, rim, boxes // scale, scale))
+        errors.add(_errors(cv2.absdiff(a, b), inner, counts, boxes // scale, scale))
     return Measured(errors, float(np.count_nonzero(label)) / planes[1].size)
 
 
 def _window(boxes: NDArray[np.int32], shape: tuple[int, ...]) -> _Rect:
-    """Rectangle around all boxes, out to the next whole blocks: nothing else needs to be looked at."""
-    x1, y1 = (int(value) // BLOCK * BLOCK for value in boxes[:, :2].min(axis=0))
-    x2, y2 = (-(-int(value) // BLOCK) * BLOCK for value in boxes[:, 2:].max(axis=0))
+    """Whole blocks around all boxes and a sample more, where the picture goes on: all that needs to be looked at."""
+    x1, y1 = (max(0, (int(value) - 2) // BLOCK * BLOCK) for value in boxes[:, :2].min(axis=0))
+    x2, y2 = (-(-(int(value) + 2) // BLOCK) * BLOCK for value in boxes[:, 2:].max(axis=0))
     return x1, y1, min(x2, shape[1]), min(y2, shape[0])
 
 
@@ -107,23 +107,36 @@ def _inner(label: NDArray[np.uint16]) -> Plane:
     return (same & (label > 0)).astype(np.uint8)
 
 
-def _errors(difference: Plane, inner: Plane, rim: Plane, boxes: NDArray[np.int32], scale: int) -> Errors:
-    """Errors of one plane; ``inner`` and ``rim`` are masks of chroma samples, ``boxes`` are in samples of the plane."""
+def _errors(
+    difference: Plane,
+    inner: Plane,
+    counts: tuple[NDArray[np.int32], NDArray[np.int32]],
+    boxes: NDArray[np.int32],
+    scale: int,
+) -> Errors:
+    """Errors of one plane.
+
+    Args:
+        difference: absolute errors of the plane; 0 where nothing is masked.
+        inner: mask of inner chroma samples, 0 or 1.
+        counts: integral images of ``inner`` and of the mask of all filled chroma samples.
+        boxes: the masked rectangles in samples of the plane.
+        scale: luma samples per sample of the plane.
+    """
     side, weight = BLOCK // scale, 4 // scale**2
     few, few_of_region = FEW // scale**2, FEW_OF_REGION // scale**2
-    here = [
-        mask if scale == 2 else cv2.resize(mask, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
-        for mask in (inner, rim)
-    ]
-    inside, around = (cv2.multiply(difference, mask) for mask in here)
-    sums, counts = cv2.integral(inside), cv2.integral(inner)
-    corners = tuple(boxes.T)
-    halved = tuple((boxes * scale // 2).T)
-    count = int(counts[-1, -1]) * weight
+    if scale == 1:
+        inner = cv2.resize(inner, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
+    inside = cv2.multiply(difference, inner)
+    table, inner_counts = cv2.integral(inside), counts[0]
+    sums, numbers = _grid(table, side), _grid(inner_counts, BLOCK // 2) * weight
+    all_sums, all_numbers = _grid(cv2.integral(difference), side), _grid(counts[1], BLOCK // 2) * weight
+    halved = boxes * scale // 2
+    count = int(inner_counts[-1, -1]) * weight
     return Errors(
-        inner_block=_worst(_grid(sums, side), _grid(counts, BLOCK // 2) * weight, few),
-        rim_block=_worst(_grid(cv2.integral(around), side), _grid(cv2.integral(rim), BLOCK // 2) * weight, few),
-        region=_worst(_rects(sums, *corners), _rects(counts, *halved) * weight, few_of_region),
+        inner_block=_worst(sums, numbers, few),
+        rim_block=_worst(all_sums - sums, all_numbers - numbers, few),
+        region=_worst(_rects(table, boxes), _rects(inner_counts, halved) * weight, few_of_region),
         rms=float(np.sqrt(cv2.norm(inside, cv2.NORM_L2SQR) / max(count, few_of_region))),
     )
 
@@ -139,7 +152,7 @@ def _grid(table: NDArray[np.int32], side: int) -> NDArray[np.int32]:
     return np.diff(np.diff(table[np.ix_(rows, cols)], axis=0), axis=1)
 
 
-def _rects(
-    table: NDArray[np.int32], x1: NDArray[np.int32], y1: NDArray[np.int32], x2: NDArray[np.int32], y2: NDArray[np.int32]
-) -> NDArray[np.int32]:
+def _rects(table: NDArray[np.int32], boxes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Sums over rectangles, from an integral image; shape (N,)."""
+    x1, y1, x2, y2 = boxes.T
     return table[y2, x2] - table[y1, x2] - table[y2, x1] + table[y1, x1]

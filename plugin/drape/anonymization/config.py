@@ -46,6 +46,6 @@ class ReleaseConfig(StageConfig):
     blur_refresh_s: float = Field(
         5.0, ge=1, le=3600, description="A blurred person's colours are taken anew after this many seconds"
     )
-    crf: int = Field(21, ge=0, le=25, description="Quality of the encoder: lower is better and larger")
+    crf: int = Field(21, ge=0, le=24, description="Quality of the encoder: lower is better and larger")
     encoder_preset: Preset = Field("veryfast", description="Speed of the encoder: slower presets make smaller files")
     encoder_threads: int = Field(4, ge=1, le=64, description="Encoder threads; the output depends on this number")

@@ -146,14 +146,14 @@ def _check_streams(path: Path, boxes: list[Box], view: str) -> None:
         if container.chapters():
             raise _refuse(view, "it holds chapters")
         data = next(b for b in boxes if b.path == "mdat")
-        pieces = []
+        position = data.start
         for packet in container.demux(stream):
             if packet.size:
-                pieces.append((packet.pos, packet.pos + packet.size))
+                if packet.pos != position:
+                    raise _refuse(view, "it holds bytes that belong to no picture")
+                position += packet.size
                 _check_packet(bytes(packet), view)
-    pieces.sort()
-    starts, stops = [p[0] for p in pieces], [p[1] for p in pieces]
-    if starts != [data.start, *stops[:-1]] or not stops or stops[-1] != data.stop:
+    if position != data.stop:
         raise _refuse(view, "it holds bytes that belong to no picture")
 
 
