@@ -7,7 +7,6 @@ PYTHON := $(shell for python in .venv/bin/python python3 python3.12 python3.11 p
 	"$$python" -c '$(FITS)' 2>/dev/null && echo "$$python" && break; done)
 endif
 PY := .venv/bin/python
-DATASET ?= drape-demo
 
 export FIFTYONE_DO_NOT_TRACK := true
 
@@ -40,8 +39,8 @@ lint: setup ## ruff and mypy
 bench: setup ## measure, and compare with peers
 	$(PY) -m bench
 
-app: setup ## open the FiftyOne App on the demo's dataset (DATASET=name for another)
-	.venv/bin/fiftyone app launch $(DATASET)
+app: setup ## open the FiftyOne App with this plugin (DATASET=name opens that dataset)
+	FIFTYONE_PLUGINS_DIR="$(CURDIR)" FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true .venv/bin/fiftyone app launch $(DATASET)
 
 constraints: setup ## renew constraints.txt from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(PY) -m pip install --quiet uv
@@ -49,5 +48,5 @@ constraints: setup ## renew constraints.txt from pyproject.toml (UPGRADE=--upgra
 		--custom-compile-command 'make constraints' pyproject.toml --output-file constraints.txt
 
 clean: ## remove .venv and everything that was made here
-	rm -rf .venv build dist demo-output .mypy_cache .ruff_cache .pytest_cache plugin/*.egg-info
+	rm -rf .venv build dist demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis plugin/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

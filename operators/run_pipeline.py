@@ -28,7 +28,7 @@ class RunPipeline(DrapeOperator):
     """Ingests a recording, or takes those of the open dataset; detects, tracks, exports."""
 
     NAME = "run_pipeline"
-    LABEL = "Run the whole pipeline"
+    LABEL = "Run pipeline"
     DESCRIPTION = "Ingest, detect, track and export in one go"
 
     def __call__(

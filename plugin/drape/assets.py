@@ -119,7 +119,9 @@ def _instruction(asset: Asset) -> str:
 
 def _shown(folder: Path) -> str:
     """A folder as messages may show it: the user's name in it is no one's business."""
-    return "$DRAPE_CACHE" if os.environ.get("DRAPE_CACHE") else str(folder).replace(str(Path.home()), "~", 1)
+    if os.environ.get("DRAPE_CACHE"):
+        return "$DRAPE_CACHE"
+    return str("~" / folder.relative_to(Path.home())) if folder.is_relative_to(Path.home()) else str(folder)
 
 
 class _Bar:

@@ -25,6 +25,10 @@ TOKENS = ("TOKENTITLE", "TOKENARTIST", "TOKENGPS", "TOKENCOMMENT", "TOKENHANDLER
 
 Picture = NDArray[np.uint8]
 
+_REALTIME = {"deadline": "realtime", "cpu-used": "8"}
+# Without its macroblock tree x264 gives the same bits at every run, so that the same damage hits the same bits.
+_DEFAULTS = {"libvpx": _REALTIME, "libvpx-vp9": _REALTIME, "libx264": {"mbtree": "0"}}
+
 
 def draw_stripes(number: int, width: int, height: int, bits: int = BITS) -> Picture:
     """A grey picture, uint8 (height, width), that shows ``number`` (0 <= number < 2**bits)."""
@@ -102,7 +106,7 @@ def make_clip(
         matrix: another display matrix than `display_matrix` of these two gives.
         codec: encoder, for example libx264, libx265, mpeg4, mjpeg, libvpx, libvpx-vp9, prores_ks, ffv1.
         pix_fmt: stored pixel format.
-        options: options of the encoder; VP8 and VP9 are made fast unless others are given.
+        options: options of the encoder.
         full_range: store full-range samples and say so.
         faststart: index in front (MP4 and MOV).
         audio: add a sound track.
@@ -155,7 +159,7 @@ def make_clip(
 
 
 def hide_start(path: Path, target: Path, hidden: int) -> Path:
-    """An MP4 copy of a constant-rate clip whose edit list hides the first frames, as cutting without re-encoding does."""
+    """An MP4 copy of a constant-rate clip whose edit list hides its first frames, as a cut without re-encoding does."""
     with av.open(str(path)) as source, av.open(str(target), "w") as out:
         stream = source.streams.video[0]
         copy = out.add_stream_from_template(stream)
@@ -216,8 +220,7 @@ def patch_count(path: Path, target: Path, box: bytes, change: int) -> Path:
 
 def _video_stream(out, codec, rate, size, rotation, pix_fmt, options, full_range, aspect, base):
     width, height = size if rotation in (0, 180) else size[::-1]
-    fast = {"deadline": "realtime", "cpu-used": "8"} if codec.startswith("libvpx") else {}
-    stream = out.add_stream(codec, rate=rate, options=dict(options or fast))
+    stream = out.add_stream(codec, rate=rate, options={**_DEFAULTS.get(codec, {}), **(options or {})})
     stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
     stream.codec_context.time_base = base
     if full_range:

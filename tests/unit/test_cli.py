@@ -58,7 +58,7 @@ def test_stage_by_stage(videos: Path, tmp_path: Path) -> None:
 
 def test_settings_come_from_a_file_and_the_command_line_wins(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "drape.yaml").write_text(
-        "detection: {preset: blobs, segment_frames: 16, batch_size: 8}\nrelease: {grey: 40, crf: 25}\n"
+        "detection: {preset: blobs, segment_frames: 16, batch_size: 8}\nrelease: {grey: 40, crf: 23}\n"
     )
     done = drape(
         "run", videos, "-w", tmp_path / "w", "-o", tmp_path / "r", "--config", tmp_path / "drape.yaml", "--grey", "200"
@@ -66,7 +66,7 @@ def test_settings_come_from_a_file_and_the_command_line_wins(videos: Path, tmp_p
     assert done.returncode == 0, done.stderr
     manifest = (tmp_path / "r" / "manifest.json").read_text()
     assert '"grey": 200' in manifest
-    assert '"crf": 25' in manifest
+    assert '"crf": 23' in manifest
 
 
 @pytest.mark.parametrize(

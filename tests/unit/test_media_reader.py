@@ -15,6 +15,7 @@ from support.clips import display_matrix, hide_start, make_clip, read_stripes, v
 
 ALL = list(range(24))
 QUIET = {"x265-params": "log-level=none"}
+HIDDEN_FRAMES = {"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "10", "arnr-maxframes": "5"}
 
 
 def numbers(path: Path, **fields: object) -> list[int]:
@@ -62,7 +63,10 @@ FORMATS = {
     "rgb_alpha.mov": {"codec": "qtrle", "pix_fmt": "argb"},
     "h264.mkv": {"audio": True},
     "grey.mkv": {"codec": "ffv1", "pix_fmt": "gray"},
-    "vp8_hidden_frames.webm": {"codec": "libvpx", "options": {"auto-alt-ref": "1", "lag-in-frames": "10"}},
+    "vp8_hidden_frames.webm": {
+        "codec": "libvpx",
+        "options": {"deadline": "good", "auto-alt-ref": "1", "lag-in-frames": "10"},
+    },
     "vp9.webm": {"codec": "libvpx-vp9"},
     "live.webm": {"codec": "libvpx-vp9", "container_options": {"live": "1"}},
     "mpeg4.avi": {"codec": "mpeg4"},
@@ -79,6 +83,13 @@ def test_formats(tmp_path: Path, name: str) -> None:
     assert numbers(make_clip(tmp_path / name, **FORMATS[name])) == ALL
 
 
+def test_hidden_frames_of_vp8_are_no_loss(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.webm", 60, codec="libvpx", options=HIDDEN_FRAMES)
+    with av.open(str(path)) as container:
+        assert sum(packet.size > 0 for packet in container.demux(video=0)) > 60
+    assert [read_stripes(frame.image) for frame in read_frames(view_of(path))] == list(range(60))
+
+
 def test_planes_of_an_ordinary_source_are_the_decoder_s_own(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "a.mp4", grain=30)
     with av.open(str(path)) as container:
@@ -90,7 +101,9 @@ def test_planes_of_an_ordinary_source_are_the_decoder_s_own(tmp_path: Path) -> N
 
 
 def test_odd_edges_are_repeated(tmp_path: Path) -> None:
-    path = make_clip(tmp_path / "a.mkv", 2, (33, 17), codec="ffv1", pix_fmt="yuv420p", grain=30, options={"slices": "4"})
+    path = make_clip(
+        tmp_path / "a.mkv", 2, (33, 17), codec="ffv1", pix_fmt="yuv420p", grain=30, options={"slices": "4"}
+    )
     for planes in read_planes(view_of(path)):
         assert np.array_equal(planes.y[:, 33], planes.y[:, 32])
         assert np.array_equal(planes.y[17], planes.y[16])

@@ -46,7 +46,13 @@ def test_time_column(tmp_path: Path, column: str) -> None:
     assert frame_times(view_of(Path("x.mp4"), timestamps=stamps), PTS, (1, 1)).tolist() == [1.5, 2.5, 3.0, 4.0]
 
 
-ROWS = "sync,{column},frame_index,frame_time\n0,{other},3,9.0\n0,{mine},29,4.0\n1,{mine},26,1.0\n2,{mine},28,3.0\n3,{mine},27,2.0\n"
+ROWS = """sync,{column},frame_index,frame_time
+0,{other},3,9.0
+0,{mine},29,4.0
+1,{mine},26,1.0
+2,{mine},28,3.0
+3,{mine},27,2.0
+"""
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -99,9 +99,33 @@ def test_no_times() -> None:
     assert mp4_times([], (1, 25))[0].shape == (0,)
 
 
-def test_twice_the_same_bytes(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", grain=30, size=(320, 240), frames=60)
-    digests = {hashlib.sha256(copy(source, tmp_path / f"{i}.mp4").read_bytes()).hexdigest() for i in range(3)}
+DIGEST = """
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+from drape.media import VideoWriter
+from support.clips import draw_stripes
+
+grey = np.full((120, 160), 128, np.uint8)
+for _ in range(3):
+    noise = np.random.default_rng(0)
+    with VideoWriter(Path(sys.argv[1]), 320, 240, (1, 25)) as writer:
+        for number in range(60):
+            y = draw_stripes(number, 320, 240) + noise.integers(-30, 31, (240, 320))
+            y = y.clip(0, 255).astype(np.uint8)
+            writer.write(number, y, grey, grey)
+    print(hashlib.sha256(Path(sys.argv[1]).read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_same_bytes_whatever_memory_held_before(tmp_path: Path) -> None:
+    digests = set()
+    for fill in ("0", "90", "165"):  # glibc fills fresh memory with this byte
+        environment = {**os.environ, "MALLOC_PERTURB_": fill, "PYTHONPATH": str(Path(__file__).parents[1])}
+        command = [sys.executable, "-c", DIGEST, str(tmp_path / "out.mp4")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        digests.update(done.stdout.split())
     assert len(digests) == 1
 
 
@@ -123,7 +147,7 @@ def test_the_file_is_h264_high_with_its_index_in_front(tmp_path: Path) -> None:
 
 
 def test_nothing_but_pictures(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", metadata_bomb=True, audio=True)
+    source = make_clip(tmp_path / "a.mkv", metadata_bomb=True, audio=True)
     assert all(token.encode() in source.read_bytes() for token in TOKENS)
     path = copy(source, tmp_path / "out.mp4")
     content = path.read_bytes()
@@ -133,11 +157,8 @@ def test_nothing_but_pictures(tmp_path: Path) -> None:
         assert not set(container.metadata) - {"major_brand", "minor_version", "compatible_brands"}
         assert not container.chapters()
         stream = container.streams.video[0]
-        assert {key: value.strip("\x00") for key, value in stream.metadata.items()} == {
-            "language": "und",
-            "handler_name": "VideoHandler",
-            "vendor_id": "[0][0][0][0]",
-        }
+        told = {key: value for key, value in stream.metadata.items() if key != "vendor_id"}
+        assert told == {"language": "und", "handler_name": "VideoHandler"}
         for packet in container.demux(stream):
             assert 6 not in _unit_types(bytes(packet))
     for box in (b"mvhd", b"tkhd", b"mdhd"):
@@ -192,10 +213,10 @@ def test_wrong_planes_and_times_are_refused_and_leave_nothing(tmp_path: Path) ->
 
 
 def test_a_gap_too_long_for_mp4(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="Frame 1 comes 1000 s after"):
-        write(tmp_path / "out.mp4", [0, 10**9], (1, 10**6))
+    with pytest.raises(ReleaseError, match="Frame 1 comes 3000 s after"):
+        write(tmp_path / "out.mp4", [0, 3 * 10**9], (1, 10**6))
     assert not list(tmp_path.iterdir())
-    longest = (2**31 - 1) // 8
+    longest = 2**30
     path = write(tmp_path / "out.mp4", [i * longest for i in range(12)], (1, 10**6))
     assert scan(view_of(path))[1]["pts"].to_pylist() == [i * longest for i in range(12)]
 

@@ -43,12 +43,6 @@ def test_requirements_are_the_dependencies() -> None:
     assert listed == by_name(project()["project"]["dependencies"])
 
 
-def test_fiftyone_installs_the_headless_opencv_after_the_packages_that_bring_the_other() -> None:
-    listed = list(requirements_in((ROOT / "requirements.txt").read_text(encoding="utf-8")))
-    bring = [listed.index(name) for name in ("onedl-mmcv", "onedl-mmdetection")]
-    assert max(bring) < listed.index("opencv-python-headless")
-
-
 def test_requirements_file_is_read_with_its_comments() -> None:
     assert requirements_in("# why\n\nNum_Py>=2,<3  # here\n") == by_name(["num-py<3,>=2"])
     assert requirements_in("numpy>=2") != by_name(["numpy>=2.1"])

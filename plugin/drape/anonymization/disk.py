@@ -10,6 +10,11 @@ from pathlib import Path
 
 from drape.errors import ReleaseError
 
+
+class DiskError(ReleaseError):
+    """The disk refused: the release can be finished once it does not."""
+
+
 _REMEDIES = {
     errno.ENOSPC: "Free disk space, then run the export again: it goes on where it stopped",
     errno.EDQUOT: "Raise the disk quota, then run the export again: it goes on where it stopped",
@@ -23,16 +28,16 @@ _REMEDIES = {
 }
 
 
-def disk_error(error: OSError) -> ReleaseError:
+def disk_error(error: OSError) -> DiskError:
     """The typed error for a refusal of the disk; names no path."""
     reason = os.strerror(error.errno) if error.errno else "the disk refused"
     remedy = _REMEDIES.get(error.errno or 0, "Check the disk, then run the export again")
-    return ReleaseError(f"The release could not be written ({reason})", remedy)
+    return DiskError(f"The release could not be written ({reason})", remedy)
 
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turn ``OSError`` into ``ReleaseError``."""
+    """Turn ``OSError`` into ``DiskError``."""
     try:
         yield
     except OSError as error:
@@ -43,7 +48,7 @@ def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file so that it is, after a power cut, either whole or absent.
 
     Raises:
-        ReleaseError: the disk is full or the folder cannot be written.
+        DiskError: the disk is full or the folder cannot be written.
     """
     partial = path.with_name(f".{path.name}.partial")
     with disk_errors():

@@ -19,7 +19,7 @@ import drape
 from drape.anonymization.config import ReleaseConfig
 from drape.anonymization.policy import STATE_NAMES, Plan
 from drape.errors import ReleaseError
-from drape.media import Probe
+from drape.media import Probe, mp4_times
 from drape.recording import Recording, View
 from drape.tables import sha256
 
@@ -94,7 +94,7 @@ def view_entry(view: View, plan: Plan, facts: Probe, folder: Path) -> ViewEntry:
         source_sha256=view.sha256,
         width=plan.size[0],
         height=plan.size[1],
-        time_base=(1, view.time_base[1]),
+        time_base=mp4_times([], view.time_base)[1],
         frames=plan.num_frames,
         states={name: int(count) for name, count in zip(STATE_NAMES, counts, strict=True)},
         regions=len(plan.boxes),
@@ -110,6 +110,7 @@ def notes(view: View, plan: Plan, facts: Probe) -> tuple[str, ...]:
         "odd size padded by repeating the edge": (view.width, view.height) != plan.size,
         "rotation or mirroring baked into the picture": bool(facts.rotation or facts.flip),
         "times moved so that the first is zero": int(plan.pts[0]) < 0,
+        "times rounded to microseconds": mp4_times([], view.time_base)[1][1] % view.time_base[1] != 0,
         "full range converted to limited range": facts.full_range and facts.codec != "images",
         "pictures converted to 8-bit 4:2:0": facts.pixel_format not in ("yuv420p", "yuvj420p"),
         "streams other than the video dropped": facts.other_streams > 0,

@@ -17,13 +17,13 @@ import pyarrow as pa
 import drape
 from drape import tables
 from drape.anonymization.config import ReleaseConfig
-from drape.anonymization.disk import disk_errors
+from drape.anonymization.disk import DiskError, disk_errors
 from drape.anonymization.fill import fills_table
 from drape.anonymization.manifest import FORMAT, ViewEntry, build_manifest, check_provenance, versions, view_entry
 from drape.anonymization.policy import Plan, digest_arrays, plan_view
 from drape.anonymization.quarantine import Quarantine, sweep
 from drape.anonymization.render import render_view
-from drape.errors import MediaError, ReleaseError, VerificationError
+from drape.errors import DrapeError, ReleaseError, VerificationError, WorkspaceError
 from drape.media import mp4_times, probe
 from drape.progress import Progress, silent
 from drape.recording import Recording, View
@@ -92,8 +92,9 @@ def export_release(
             _check_verdict(verdict, expected)
             manifest = manifest.model_copy(update={"verdict": verdict})
             quarantine.write_manifest(manifest.text())
-        except (MediaError, VerificationError):
-            quarantine.discard()
+        except DrapeError as error:
+            if not isinstance(error, (DiskError, WorkspaceError)):
+                quarantine.discard()
             raise
         quarantine.publish()
     return manifest.model_dump(mode="json")

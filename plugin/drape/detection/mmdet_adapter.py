@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import mmdet
 import numpy as np
 import torch
 from torch import nn
@@ -19,11 +20,9 @@ from drape.detection.canary import check_sight
 from drape.detection.config import DetectionConfig
 from drape.detection.detector import Detector, DeviceError, Image
 from drape.detection.letterbox import Letterbox
-from drape.detection.presets import PRESETS
+from drape.detection.mmdet_config import config_classes, num_classes, person_index, pipeline_of, with_thresholds
+from drape.detection.presets import PRESETS, Preset
 from drape.errors import ConfigError, DetectionError
-
-_MANY = 1000
-"""Boxes of all classes that a model of several classes may return, so that persons are not crowded out."""
 
 
 def build(config: DetectionConfig) -> Detector:
@@ -33,28 +32,17 @@ def build(config: DetectionConfig) -> Detector:
         ConfigError, WeightsError, DetectionError: see ``drape.detection.build_detector``.
     """
     device = choose_device(config.device)
-    own = config.mmdet_config
-    preset = None if own else PRESETS[config.preset]
-    if preset:
-        cfg = openmmlab.load_config(openmmlab.shipped(preset.package, preset.config))
-        weights = config.weights or locate(preset.asset)
-    else:
-        if own is None or config.weights is None:
-            raise ConfigError("No weights are named for the mmdet configuration", "Set `weights`")
-        cfg, weights = openmmlab.load_config(own), config.weights
+    preset = None if config.mmdet_config else PRESETS[config.preset]
+    cfg, weights = _sources(config, preset)
     checkpoint = read_checkpoint(weights)
-    letterbox = Letterbox(_test_pipeline(cfg), config.size or (preset.size if preset else None))
-    network = _with_thresholds(cfg.model, config)
+    letterbox = Letterbox(pipeline_of(cfg), config.size or (preset.size if preset else None))
+    network = with_thresholds(cfg.model, config)
     model = openmmlab.build_model(network, "mmdet")
     load_into(model, checkpoint)
-    person = config.person_class
-    if person is None:
-        person = 0 if preset else _person_index(checkpoint.classes or _config_classes(cfg), _num_classes(model))
-    if person >= _num_classes(model):
-        raise ConfigError("The model has no class of the index `person_class`", "Set the index of the class person")
+    person = _person(config, preset, checkpoint.classes or config_classes(cfg), num_classes(model))
     half = config.half and device.type == "cuda"
     fingerprint = {
-        "engine": f"mmdet {version('onedl-mmdetection')}, torch {torch.__version__}",
+        "engine": f"mmdet {mmdet.__version__}, torch {torch.__version__}",
         "weights": checkpoint.sha256,
         "architecture": hashlib.sha256(repr(network).encode()).hexdigest(),
         "input": letterbox.describe(),
@@ -70,6 +58,24 @@ def build(config: DetectionConfig) -> Detector:
             f"This model cannot run here: {error}", "Install mmcv with its operators, or choose another model"
         ) from error
     return detector
+
+
+def _sources(config: DetectionConfig, preset: Preset | None) -> tuple[Any, Path]:
+    """The mmdet configuration and the weights file that are asked for."""
+    if preset:
+        cfg = openmmlab.load_config(openmmlab.shipped(preset.package, preset.config))
+        return cfg, config.weights or locate(preset.asset)
+    if config.mmdet_config is None or config.weights is None:
+        raise ConfigError("No weights are named for the mmdet configuration", "Set `weights`")
+    return openmmlab.load_config(config.mmdet_config), config.weights
+
+
+def _person(config: DetectionConfig, preset: Preset | None, classes: tuple[str, ...], count: int) -> int:
+    if config.person_class is None:
+        return 0 if preset else person_index(classes, count)
+    if config.person_class >= count:
+        raise ConfigError("The model has no class of the index `person_class`", "Set the index of the class person")
+    return config.person_class
 
 
 def choose_device(name: str) -> torch.device:
@@ -113,6 +119,7 @@ class MmdetDetector:
         self._half = half
         self._limit = config.batch_size
         self._watch = _Watch(self._model)
+        self._entrance = _Entrance(self._model.data_preprocessor)
 
     def __call__(self, images: Sequence[Image]) -> list[tuple[Boxes, Floats]]:
         """See ``Detector``.
@@ -179,8 +186,7 @@ class MmdetDetector:
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
             torch.autocast(self._device.type, torch.float16, enabled=half),
         ):
-            data = self._model.data_preprocessor({"inputs": pixels, "data_samples": samples}, False)
-            return self._model.predict(data["inputs"], data["data_samples"], rescale=True)
+            return self._model.predict(self._entrance(pixels, samples), samples, rescale=True)
 
     def _persons(self, sample: Any, image: Image) -> tuple[Boxes, Floats]:
         found = sample.pred_instances
@@ -193,6 +199,33 @@ class MmdetDetector:
         boxes, scores = boxes[solid], scores[solid]
         order = nms(boxes, scores, self._config.nms_iou)[: self._config.max_per_frame]
         return boxes[order], np.ascontiguousarray(scores[order])
+
+
+class _Entrance:
+    """The model's data pre-processor, computed in one buffer that is used again where it is mmdet's ordinary one."""
+
+    def __init__(self, preprocessor: Any) -> None:
+        from mmdet.models.data_preprocessors import DetDataPreprocessor
+
+        self._general = preprocessor
+        self._plain = type(preprocessor) is DetDataPreprocessor and not preprocessor._channel_conversion
+        self._buffer = torch.empty(0)
+
+    def __call__(self, pixels: torch.Tensor, samples: list[Any]) -> torch.Tensor:
+        """Normalized input, float (B, 3, H, W), of pixels, uint8 (B, 3, H, W); fills in the samples' meta data."""
+        divisor = self._general.pad_size_divisor if self._plain else 1
+        if not self._plain or any(length % divisor for length in pixels.shape[2:]):
+            return self._general({"inputs": pixels, "data_samples": samples}, False)["inputs"]
+        if self._buffer.shape != pixels.shape or self._buffer.device != pixels.device:
+            layout = torch.channels_last
+            self._buffer = torch.empty(pixels.shape, device=pixels.device).to(memory_format=layout)
+        out = self._buffer.copy_(pixels)
+        if self._general._enable_normalize:
+            out.sub_(self._general.mean).div_(self._general.std)
+        shape = tuple(pixels.shape[2:])
+        for sample in samples:
+            sample.set_metainfo({"batch_input_shape": shape, "pad_shape": shape})
+        return out
 
 
 class _Watch:
@@ -238,57 +271,3 @@ def _device_trouble(error: Exception) -> str:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in text:
         return "memory"
     return "lost" if "CUDA error" in text or "cuDNN error" in text else ""
-
-
-def _test_pipeline(cfg: Any) -> list[Any]:
-    try:
-        dataset = cfg.test_dataloader.dataset
-        while "pipeline" not in dataset:
-            dataset = dataset.dataset
-        return list(dataset.pipeline)
-    except AttributeError:
-        raise ConfigError(
-            "The configuration names no test pipeline", "Give it a test_dataloader with a dataset and pipeline"
-        ) from None
-
-
-def _with_thresholds(network: Any, config: DetectionConfig) -> Any:
-    """A copy of the model's configuration that returns all that ``config`` wants kept."""
-    network = network.copy()
-    test = network.get("test_cfg")
-    if test is None:
-        raise ConfigError("The configuration has no test_cfg", "Use the configuration of an mmdet detector")
-    for part in [test["rcnn"]] if "rcnn" in test else [test]:
-        part["score_thr"] = config.score_floor
-        part["max_per_img"] = max(_MANY, config.max_per_frame)
-        if "nms" in part:
-            part["nms"] = {"type": "nms", "iou_threshold": config.nms_iou}
-    return network
-
-
-def _num_classes(model: nn.Module) -> int:
-    head = getattr(model, "bbox_head", None) or getattr(getattr(model, "roi_head", None), "bbox_head", None)
-    head = head[-1] if isinstance(head, nn.ModuleList) else head
-    count = getattr(head, "num_classes", None)
-    if not isinstance(count, int):
-        raise ConfigError("The model does not say how many classes it has", "Use a detector of mmdet")
-    return count
-
-
-def _config_classes(cfg: Any) -> tuple[str, ...]:
-    meta = cfg.test_dataloader.dataset.get("metainfo") or {}
-    names = meta.get("classes") or ()
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _person_index(classes: tuple[str, ...], count: int) -> int:
-    """Index of the class person.
-
-    Raises:
-        ConfigError: neither the weights nor the configuration name such a class.
-    """
-    if len(classes) == count and "person" in classes:
-        return classes.index("person")
-    if count in (1, 80) and len(classes) != count:
-        return 0  # one class, or COCO's, whose first is person
-    raise ConfigError("Neither the weights nor the configuration say which class is the person", "Set `person_class`")

@@ -20,7 +20,7 @@ from drape.fiftyone_io.matching import is_known
 from drape.fiftyone_io.playback import Playable
 from drape.fiftyone_io.read import Labels, read_labels
 from drape.fiftyone_io.write import CHUNK, documents, normalised, person_columns, write_frames
-from drape.media.mosaic import NOT_SHOWN, Mosaic, Tile, plan_mosaic, render_mosaic
+from drape.media import NOT_SHOWN, Mosaic, Tile, plan_mosaic, render_mosaic
 from drape.pipeline import Workspace
 from drape.progress import Progress, silent
 

@@ -37,6 +37,7 @@ def private_names(recording: Recording, **others: object) -> Names:
         others: further private texts by role, e.g. ``workspace=…``.
     """
     public = {view.id for view in recording.views} | {recording.id}
+    public |= {view.media.name for view in recording.views if view.media.stem in public}
     names: Names = {recording.name: "the recording's name"}
     for view in recording.views:
         names |= {
@@ -57,11 +58,11 @@ def find_private(texts: Iterable[str], names: Names, vocabulary: Container[str] 
     Args:
         texts: what to look through.
         names: see :func:`private_names`.
-        vocabulary: words that mean nothing private even if a source is called like that: names of fields, states.
+        vocabulary: words that mean nothing private even if a source is called like that: names of fields, states,
+            pseudonyms. They are left out where they are the whole text or a whole piece of a path.
     """
-    for text in texts:
-        if text in vocabulary:
-            continue
+    for whole in texts:
+        text = "/".join(part for part in whole.split("/") if part not in vocabulary)
         for name, role in names.items():
             if name in text if len(name) >= _SHORTEST else name in _pieces(text):
                 return role

@@ -32,6 +32,7 @@ SAMPLE_FIELDS: dict[str, type[fo.Field]] = {
     "num_unknown": fo.IntField,
     "release_status": fo.StringField,
 }
+_HIDDEN = {"_dataset_id", "_media_type", "_sample_id"}
 _BUILT_IN = {"id", "filepath", "tags", "metadata", "created_at", "last_modified_at"}
 _COUNTS = {"num_masked": "detected", "num_empty": "verified_empty", "num_unknown": "unknown"}
 
@@ -99,7 +100,9 @@ def _vocabulary(dataset: fo.Dataset) -> set[str]:
     """Words that stand in every release dataset, whatever its sources are called."""
     fields = {*dataset.get_field_schema(flat=True), *dataset.get_frame_field_schema(flat=True)}
     names = {part for field in fields for part in field.split(".")}
-    return fields | names | {"video", "verified", KIND, "drape", *STATE_NAMES}
+    slices = {*dataset.group_slices, *(f"{name}.mp4" for name in dataset.group_slices)}
+    pseudonyms = {*dataset.distinct("recording"), *dataset.distinct("release")}
+    return fields | names | slices | pseudonyms | _HIDDEN | {"video", "verified", KIND, "drape", *STATE_NAMES}
 
 
 def _documents(dataset: fo.Dataset) -> Iterator[Any]:

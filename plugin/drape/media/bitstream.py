@@ -1,14 +1,15 @@
-"""Byte patterns that a whole H.264 or HEVC frame cannot hold.
+"""A stretch of zeros inside an H.264 or HEVC frame.
 
-The decoders of these codecs do not notice everything: a stretch of zeros, as a lost disk sector leaves it, is decoded
-to some picture. But encoders must keep three patterns out of every unit (ITU-T H.264, 7.4.1; H.265, 7.4.2).
+It is what a lost disk sector leaves, and the decoders of these codecs turn it into some picture. But an encoder must
+break up every run of zeros inside a unit (ITU-T H.264, 7.4.1; H.265, 7.4.2). Not all writers of files keep to the
+letter of that: start codes and padding are found at the end of units, so only a run that no start code explains counts.
 """
 
 from __future__ import annotations
 
 _CODECS = ("h264", "hevc")
 _LENGTH_SIZE = {"h264": 4, "hevc": 21}
-_FORBIDDEN = (b"\x00\x00\x00", b"\x00\x00\x01", b"\x00\x00\x02")
+_HOLE = bytes(16)
 
 
 def length_size(codec: str, extradata: bytes | None) -> int:
@@ -24,7 +25,7 @@ def length_size(codec: str, extradata: bytes | None) -> int:
 
 
 def is_intact(packet: bytes, size: int) -> bool:
-    """Whether the units of a packet lie end to end and none of them holds a forbidden pattern.
+    """Whether the units of a packet lie end to end and none of them holds a stretch of zeros before its end.
 
     Args:
         packet: one frame's data.
@@ -36,7 +37,6 @@ def is_intact(packet: bytes, size: int) -> bool:
         at = begin + int.from_bytes(packet[at:begin], "big")
         if at > len(packet):
             return False
-        unit = packet[begin:at].rstrip(b"\x00")  # zeros may follow a unit
-        if any(pattern in unit for pattern in _FORBIDDEN):
+        if _HOLE in packet[begin:at].rstrip(b"\x00"):
             return False
     return True

@@ -18,8 +18,7 @@ from drape.errors import ReleaseError, WorkspaceError
 from drape.media.planes import to_frame
 from drape.media.types import UNTAGGED, Colour, Plane
 
-# MP4 holds the distance between the times of decoding and of showing in 31 bits; with B-frames it spans several frames.
-_MAX_GAP = (2**31 - 1) // 8
+_MAX_GAP = 2**30  # readers of MP4 take longer durations of a frame for damage
 _FINEST = 10_000_000
 _MICROSECOND = 1_000_000
 _LIMITED = 1
@@ -60,7 +59,10 @@ class VideoWriter:
     The quality (crf 21) is between what x264 calls good (23) and visually lossless (18): masked video is material
     for training and measuring, and coding noise must stay below what a detector sees. ``veryfast`` is at equal
     quality about three times as fast as the encoder's default preset for some 10-20 % larger files, and keeps
-    pace with decoding. The number of threads changes the bits, so it is fixed and not that of the machine.
+    pace with decoding. Two settings serve equal bits: the number of threads is fixed and not that of the machine, and
+    there are no B-frames, because the encoder's macroblock tree reads unset memory when it weighs them (measured: other
+    bits in the same process, with another fill of fresh memory, for pictures of any content). Without them, real
+    video was between 3 % smaller and 12 % larger at equal PSNR, took 10 % less time, and needs no reordering of times.
 
     Args:
         path: file to write; it is replaced if it exists.
@@ -111,7 +113,7 @@ class VideoWriter:
         context.color_range = _LIMITED
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace = colour.matrix
-        self._clean = BitStreamFilterContext(f"filter_units=remove_types={_SEI}", "h264")
+        self._clean = BitStreamFilterContext(f"filter_units=remove_types={_SEI}", self._stream)
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -236,7 +238,7 @@ def _shift(first: int) -> int:
 
 
 def _encoder_options(crf: float, preset: str) -> dict[str, str]:
-    return {"preset": preset, "crf": str(crf), "profile": "high", "flags": "+bitexact+frame_duration"}
+    return {"preset": preset, "crf": str(crf), "bf": "0", "profile": "high", "flags": "+bitexact+frame_duration"}
 
 
 def _unwritable(error: Exception) -> WorkspaceError:
