@@ -22,9 +22,9 @@ from drape.recording import View
 BOUNDS = {"inner_block": 16.0, "rim_block": 36.0, "region": 6.0, "rms": 2.55}
 """Largest errors of a good release, in 8-bit levels, as in `Errors`; ``rms`` is 40 dB.
 
-Both kinds of fill on 1590 frames of two street views with up to ten people each show at most 10, 16, 3.5 and 1.9 at the
-default quality and 12, 24, 4.6 and 2.5 at crf 25, one coarser than is allowed. Visible things under a mask show several
-times as much: the tests plant them.
+Both kinds of fill on 1590 frames of two street views with up to ten people each show at most 12, 15, 3.2 and 1.6 at the
+default quality and 11, 20, 4.0 and 2.0 at the coarsest that is allowed (crf 24). Visible things under a mask show
+several times as much: the tests plant them.
 """
 
 REPORT_EVERY = 25

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+import cv2
 import numpy as np
 from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ _FINEST = 10_000_000
 _MICROSECOND = 1_000_000
 _LIMITED = 1
 _SEI = 6
+_AVX2 = 11  # OpenCV's number for it
 # Only the level written into the stream depends on it: players learn what speed they must be ready for.
 _LEVEL_RATE = 60
 
@@ -238,7 +240,12 @@ def _shift(first: int) -> int:
 
 
 def _encoder_options(crf: float, preset: str) -> dict[str, str]:
-    return {"preset": preset, "crf": str(crf), "bf": "0", "profile": "high", "flags": "+bitexact+frame_duration"}
+    options = {"preset": preset, "crf": str(crf), "bf": "0", "profile": "high", "flags": "+bitexact+frame_duration"}
+    if cv2.checkHardwareSupport(_AVX2):
+        # x264's AVX-512 macroblock tree reads past the end of rows that are no multiple of 8 macroblocks, so that the
+        # bits depend on what the memory held before; and equal instructions give equal bits on different machines.
+        options["x264-params"] = "asm=AVX2"
+    return options
 
 
 def _unwritable(error: Exception) -> WorkspaceError:
