@@ -157,5 +157,5 @@ def _place(error: Exception) -> str:
     """File, line and function of the innermost frame, and of the innermost one of the plugin."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "drape" in Path(frame.filename).parts or "operators" in frame.filename]
-    chosen = dict.fromkeys((*ours[-1:], *frames[-1:]))
-    return ", ".join(f"{Path(frame.filename).name}:{frame.lineno} ({frame.name})" for frame in chosen)
+    chosen = [f"{Path(frame.filename).name}:{frame.lineno} ({frame.name})" for frame in (*ours[-1:], *frames[-1:])]
+    return ", ".join(dict.fromkeys(chosen))

@@ -88,8 +88,8 @@ def mark(inputs: types.Object, params: Mapping[str, Any], problems: Problems) ->
     """Make the fields with problems block the form; one that is still empty is only required."""
     for path, message in problems.items():
         prop, value = _lookup(inputs, params, path)
-        if prop is None:
-            prop = inputs.view(f"problem_{path.replace('.', '_')}", types.Error(label=message))
+        if prop is None or isinstance(prop.type, types.Void):
+            prop = inputs.view(path.replace(".", "_"), types.Error(label=message))
         elif value in (None, "", {}):
             prop.required = True
             continue

@@ -86,25 +86,25 @@ def page() -> Iterator[Any]:
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> tuple[Path, str]:
-    """A source folder and a detector preset; DRAPE_SCREENSHOT_SOURCE and DRAPE_SCREENSHOT_PRESET name others."""
-    given = os.environ.get("DRAPE_SCREENSHOT_SOURCE")
-    if given:
-        return Path(given), os.environ.get("DRAPE_SCREENSHOT_PRESET", "rtmdet-nano-person")
+def recording(tmp_path: Path) -> dict[str, str]:
+    """What is entered into the form; DRAPE_SCREENSHOT_SOURCE and DRAPE_SCREENSHOT_WEIGHTS name a real recording."""
+    source = os.environ.get("DRAPE_SCREENSHOT_SOURCE")
+    if source:
+        weights = os.environ.get("DRAPE_SCREENSHOT_WEIGHTS", "")
+        return {"source": source, "preset": "rtmdet-nano-person", "weights": weights}
     make_recording(tmp_path / "operation", frames=50, size=(640, 360))
-    return tmp_path / "operation", "blobs"
+    return {"source": str(tmp_path / "operation"), "preset": "blobs", "weights": ""}
 
 
 def test_curator_runs_the_pipeline_and_sees_persons_in_two_views(
-    address: str, page: Any, recording: tuple[Path, str], tmp_path: Path
+    address: str, page: Any, recording: dict[str, str], tmp_path: Path
 ) -> None:
-    source, preset = recording
     page.goto(address, wait_until="domcontentloaded")
     page.wait_for_selector("[data-cy=index-page]", timeout=60_000)
     _every_operator_is_listed(page)
     _open_operator(page, "run_pipeline")
     _shoot(page, tmp_path, "operators")
-    _fill_form(page, source, preset, tmp_path / "releases")
+    _fill_form(page, recording, tmp_path / "releases")
     _shoot(page, tmp_path, "form")
     result = _execute_now(page)
     assert result["recordings"] == 1
@@ -141,10 +141,10 @@ def _field(page: Any, label: str) -> Any:
     return form.locator(f"xpath=.//*[text()='{label}']/following::input[not(@aria-hidden)][1]")
 
 
-def _fill_form(page: Any, source: Path, preset: str, target: Path) -> None:
+def _fill_form(page: Any, recording: dict[str, str], target: Path) -> None:
     form = page.locator("[data-cy=operators-prompt-modal]")
     for label, value in {
-        "Source": str(source),
+        "Source": recording["source"],
         "Dataset": "theatre",
         "Workspace": str(target.parent / "workspace"),
         "Folder of releases": str(target),
@@ -153,8 +153,11 @@ def _fill_form(page: Any, source: Path, preset: str, target: Path) -> None:
         page.wait_for_timeout(1500)
     form.get_by_text("Change detection settings").click()
     form.locator("[role=combobox]").click()
-    page.locator("[role=option]", has_text=preset).click()
+    page.locator("[role=option]", has_text=recording["preset"]).click()
     page.wait_for_timeout(1500)
+    if recording["weights"]:
+        _field(page, "Weights").fill(recording["weights"])
+        page.wait_for_timeout(1500)
 
 
 def _execute_now(page: Any) -> dict[str, Any]:

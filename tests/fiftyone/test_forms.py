@@ -113,7 +113,7 @@ def test_empty_fields_are_required_not_wrong_and_unknown_ones_are_shown() -> Non
     inputs.str("source")
     forms.mark(inputs, {}, {"source": "Choose a source", "dataset": "No dataset is open"})
     assert (inputs.get_property("source").required, inputs.get_property("source").invalid) == (True, False)
-    shown = inputs.get_property("problem_dataset")
+    shown = inputs.get_property("dataset")
     assert shown.invalid
     assert shown.view.label == "No dataset is open"
 

@@ -202,6 +202,22 @@ def test_size_that_changes(tmp_path: Path) -> None:
     assert error.frame == 10
 
 
+def test_orientation_that_changes(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.mp4", options={"bf": "0"})
+    quarter_turn = bytes.fromhex("00000007 06 2f 03 080009 80")  # ITU-T H.264, D.1.26: display orientation message
+    with av.open(str(path)) as source, av.open(str(tmp_path / "x.mp4"), "w") as out:
+        copy = out.add_stream_from_template(source.streams.video[0])
+        for index, packet in enumerate(source.demux(video=0)):
+            if packet.dts is not None:
+                each = av.Packet(quarter_turn * (index >= 12) + bytes(packet))
+                each.pts, each.dts, each.time_base = packet.pts, packet.dts, packet.time_base
+                each.is_keyframe, each.stream = packet.is_keyframe, copy
+                out.mux(each)
+    error = refusal(tmp_path / "x.mp4")
+    assert "turned differently from here on" in error.what
+    assert error.frame == 12
+
+
 def test_b_frames_in_avi_are_refused_because_avi_has_no_presentation_times(tmp_path: Path) -> None:
     error = refusal(make_clip(tmp_path / "x.avi", options={"bf": "2"}))
     assert "times in the file contradict the order of its frames" in error.what

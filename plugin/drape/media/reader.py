@@ -10,7 +10,7 @@ import av
 from drape.errors import MediaError
 from drape.media import images
 from drape.media.decode import decode
-from drape.media.orientation import Orientation, orientation_of
+from drape.media.orientation import UPRIGHT, Orientation, orientation_of
 from drape.media.planes import image_to_planes, to_image, to_planes
 from drape.media.source import reason
 from drape.media.times import FrameClock
@@ -57,14 +57,17 @@ def upright_frames(view: View, start: int = 0) -> Iterator[tuple[int, float, av.
     Arguments and errors as in `read_frames`.
     """
     clock: FrameClock | None = None
-    orientation: Orientation | None = None
+    orientation = UPRIGHT
+    rotation = 0
     count = 0
     for index, frame in decode(view):
         clock = clock or FrameClock(view, (frame.time_base.numerator, frame.time_base.denominator))
-        found = orientation_of(frame, view.id, index)
-        if orientation not in (None, found):
+        # The whole matrix is asked for once only: the question ties the frame into a cycle of references, and a
+        # stretch of such frames fills the memory before the garbage collector comes by.
+        if index == 0:
+            orientation, rotation = orientation_of(frame, view.id, index), frame.rotation
+        if frame.rotation != rotation:
             raise MediaError(view.id, "the picture is turned differently from here on", "Split the video here", index)
-        orientation = found
         count = index + 1
         if index >= start:
             yield index, clock(index, frame.pts), frame, orientation
