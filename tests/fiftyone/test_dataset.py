@@ -92,6 +92,13 @@ def test_a_second_recording_becomes_a_second_group(theatre: Theatre, tmp_path: P
     assert datasets.flat(dataset, recording).values("num_frames") == [12, 12, 12]
 
 
+def test_two_workers_do_not_lose_each_others_workspace(theatre: Theatre) -> None:
+    mine, first = theatre.ingested().dataset, theatre.recording
+    schema.mark_workspace(fo.load_dataset(theatre.name, reload=True), "rec-other", "/elsewhere")
+    schema.mark_workspace(mine, "rec-third", "/third")
+    assert set(datasets.workspace_paths(theatre.dataset)) == {first, "rec-other", "rec-third"}
+
+
 def test_the_same_recording_from_another_workspace_is_refused(theatre: Theatre, tmp_path: Path) -> None:
     theatre.ingested()
     with pytest.raises(DatasetError, match="already, from another workspace"):

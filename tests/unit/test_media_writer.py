@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -97,36 +96,6 @@ def test_times_in_the_file_are_those_foretold(
 
 def test_no_times() -> None:
     assert mp4_times([], (1, 25))[0].shape == (0,)
-
-
-DIGEST = """
-import hashlib, sys
-from pathlib import Path
-import numpy as np
-from drape.media import VideoWriter
-from support.clips import draw_stripes
-
-grey = np.full((120, 160), 128, np.uint8)
-for _ in range(3):
-    noise = np.random.default_rng(0)
-    with VideoWriter(Path(sys.argv[1]), 320, 240, (1, 25)) as writer:
-        for number in range(60):
-            y = draw_stripes(number, 320, 240) + noise.integers(-30, 31, (240, 320))
-            y = y.clip(0, 255).astype(np.uint8)
-            writer.write(number, y, grey, grey)
-    print(hashlib.sha256(Path(sys.argv[1]).read_bytes()).hexdigest())
-"""
-
-
-@pytest.mark.slow
-def test_the_same_bytes_whatever_memory_held_before(tmp_path: Path) -> None:
-    digests = set()
-    for fill in ("0", "90", "165"):  # glibc fills fresh memory with this byte
-        environment = {**os.environ, "MALLOC_PERTURB_": fill, "PYTHONPATH": str(Path(__file__).parents[1])}
-        command = [sys.executable, "-c", DIGEST, str(tmp_path / "out.mp4")]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        digests.update(done.stdout.split())
-    assert len(digests) == 1
 
 
 def test_colour_tags(tmp_path: Path) -> None:

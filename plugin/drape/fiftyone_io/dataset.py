@@ -113,7 +113,7 @@ def add_recording(dataset: fo.Dataset, ws: Workspace, videos: dict[str, Playable
             "The dataset holds this recording already, from another workspace",
             "Use another dataset, or the workspace it was ingested into",
         )
-    schema.mark(dataset, KIND, workspaces={k: str(v) for k, v in (known | {recording.id: ws.root}).items()})
+    schema.mark_workspace(dataset, recording.id, str(ws.root))
     for name in videos:
         if name not in dataset.group_slices:
             dataset.add_group_slice(name, "video")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.odm as foo
 
 import drape
 from drape.errors import DatasetError
@@ -49,6 +50,16 @@ def mark(dataset: fo.Dataset, kind: str, **entries: Any) -> None:
     known = dict(dataset.info.get("drape", {}))
     dataset.info["drape"] = {**known, "schema": VERSION, "version": drape.__version__, "kind": kind, **entries}
     dataset.save()
+
+
+def mark_workspace(dataset: fo.Dataset, recording: str, folder: str) -> None:
+    """Note where a recording's workspace is.
+
+    One atomic update: two workers may ingest into the same dataset at once, and neither may lose the other's entry.
+    """
+    datasets = foo.get_db_conn().datasets
+    datasets.update_one({"_id": dataset._doc.id}, {"$set": {f"info.drape.workspaces.{recording}": folder}})
+    dataset.reload()
 
 
 def kind_of(dataset: fo.Dataset) -> str | None:

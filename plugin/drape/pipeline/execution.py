@@ -26,6 +26,7 @@ def each_view(
     inputs: Callable[[View], dict[str, str]],
     outputs: tuple[str, ...],
     work: Callable[[View, str], Counts],
+    about: Callable[[], dict[str, Any]] = dict,
 ) -> dict[str, Any]:
     """Run a stage over every view whose result is not there already.
 
@@ -37,6 +38,7 @@ def each_view(
         inputs: gives the digests of what a view's result depends on.
         outputs: the kinds of table that ``work`` writes.
         work: does one view, given the digest of its run, and returns counts for the record.
+        about: gives, after ``work``, what else the record says of the run.
 
     Returns:
         The run record.
@@ -54,7 +56,7 @@ def each_view(
             views[view.id] = {"digest": stamp, "outputs": files, "counts": counts, "seconds": watch.seconds}
             seconds = sum(float(v.get("seconds", 0)) for v in views.values())
             record = run_record(stage, config, ws.recording, views, seconds)
-            ws.write_record(stage, {**old, **record})
+            ws.write_record(stage, {**old, **record, **about()})
         return ws.record(stage) or {}
 
 

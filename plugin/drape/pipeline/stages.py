@@ -54,11 +54,10 @@ def detect(ws: Workspace, config: DetectionConfig | None = None, progress: Progr
     def inputs(view: View) -> dict[str, str]:
         return {"media": view.sha256, "frames": tables.sha256(ws.path("frames", view.id))}
 
-    record = each_view(ws, "detect", "detection", config, inputs, ("candidates", "covered"), work)
-    if holder:
-        record["detector"] = {"name": holder[0].name, **holder[0].fingerprint}
-        ws.write_record("detect", record)
-    return record
+    def about() -> dict[str, Any]:
+        return {"detector": {"name": holder[0].name, **holder[0].fingerprint}}
+
+    return each_view(ws, "detect", "detection", config, inputs, ("candidates", "covered"), work, about)
 
 
 def track(ws: Workspace, config: TrackingConfig | None = None, progress: Progress = silent) -> dict[str, Any]:
