@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ import typer
 from drape.anonymization import ReleaseConfig, ReleaseSecret, plan_view, render_view, verify_release
 from drape.pipeline import Workspace, export
 from drape.tracking import track_view
+
+RATE = 25
+"""Frames per second of the repeated clip."""
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 Work = Annotated[Path, typer.Option(help="Workspace that was detected and tracked.")]
@@ -89,7 +93,7 @@ def memory(
     lengths: Annotated[list[int] | None, typer.Option(help="Numbers of frames.")] = None,
     size: Annotated[int, typer.Option(help="Longer side of the detector's input.")] = 160,
 ) -> None:
-    """Peak memory of ``drape run``, its largest process, for videos of several lengths."""
+    """Peak memory of ``drape run`` for videos of several lengths."""
     for count in lengths or [100, 10_000]:
         with tempfile.TemporaryDirectory() as folder:
             clip = Path(folder) / "clip.mp4"
@@ -98,17 +102,15 @@ def memory(
             arguments += ["--preset", "rtmdet-nano-person", "--weights", str(weights.absolute())]
             program = (
                 "import json, resource, sys; from drape.cli import app; app(json.loads(sys.argv[1]), standalone_mode="
-                "False); peak = [resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, "
-                "resource.RUSAGE_CHILDREN)]; print(json.dumps(peak))"
+                "False); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
             )
             command = [sys.executable, "-c", program, json.dumps(arguments)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            own, verifier = json.loads(done.stdout.splitlines()[-1])
-            print(f"{count} frames: {own / 1024:.0f} MiB, verifier {verifier / 1024:.0f} MiB", flush=True)
+            print(f"{count} frames: {int(done.stdout.splitlines()[-1]) / 1024:.0f} MiB", flush=True)
 
 
 def repeat(source: Path, target: Path, count: int) -> None:
-    """Write ``count`` frames of a clip, over and over, at 25 frames a second."""
+    """Write ``count`` frames of a clip, over and over, at ``RATE`` frames a second."""
     with av.open(str(target), "w") as out:
         stream = None
         written = 0
@@ -116,9 +118,9 @@ def repeat(source: Path, target: Path, count: int) -> None:
             with av.open(str(source)) as container:
                 for frame in container.decode(video=0):
                     if stream is None:
-                        stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "25"})
+                        stream = out.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "25"})
                         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-                    frame.pts, frame.time_base = written, stream.codec_context.time_base
+                    frame.pts, frame.time_base = written, Fraction(1, RATE)
                     out.mux(stream.encode(frame.reformat(format="yuv420p")))
                     written += 1
                     if written == count:

@@ -23,6 +23,7 @@ except DatasetError as error:
 """
 
 
+@pytest.mark.slow
 def test_no_mongod_is_told_with_what_to_do() -> None:
     uri = f"mongodb://127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=300"
     environment = {**os.environ, "FIFTYONE_DATABASE_URI": uri}

@@ -58,6 +58,7 @@ def test_fields_indexes_and_sidebar_are_declared(theatre: Theatre) -> None:
     assert {"recording", "persons", "release"} <= {group.name for group in dataset.app_config.sidebar_groups}
 
 
+@pytest.mark.slow
 def test_a_curators_own_sidebar_stays(theatre: Theatre) -> None:
     dataset = theatre.ingested().dataset
     dataset.app_config.sidebar_groups = dataset.app_config.sidebar_groups[:2]
@@ -72,6 +73,7 @@ def test_ingesting_again_changes_nothing(theatre: Theatre) -> None:
     assert after == before
 
 
+@pytest.mark.slow
 def test_an_ingest_that_was_stopped_is_completed(theatre: Theatre) -> None:
     dataset = theatre.ingested().dataset
     group = dataset.distinct("group.id")
@@ -81,6 +83,7 @@ def test_an_ingest_that_was_stopped_is_completed(theatre: Theatre) -> None:
     assert theatre.dataset.distinct("group.id") == group
 
 
+@pytest.mark.slow
 def test_a_second_recording_becomes_a_second_group(theatre: Theatre, tmp_path: Path) -> None:
     theatre.ingested()
     blobs.make_recording(tmp_path / "second", views=3, frames=12, seed=5)
@@ -99,6 +102,7 @@ def test_two_workers_do_not_lose_each_others_workspace(theatre: Theatre) -> None
     assert set(datasets.workspace_paths(theatre.dataset)) == {first, "rec-other", "rec-third"}
 
 
+@pytest.mark.slow
 def test_the_same_recording_from_another_workspace_is_refused(theatre: Theatre, tmp_path: Path) -> None:
     theatre.ingested()
     with pytest.raises(DatasetError, match="already, from another workspace"):
@@ -169,6 +173,7 @@ def test_every_kind_of_view_names_its_recordings(theatre: Theatre, tmp_path: Pat
     assert len(fiftyone_io.recordings_of(dataset)) == 2
 
 
+@pytest.mark.slow
 def test_a_single_view_and_image_folders_work(theatre: Theatre, tmp_path: Path) -> None:
     folder = tmp_path / "pictures" / "kinect"
     folder.mkdir(parents=True)
@@ -194,6 +199,7 @@ def _boxes(theatre: Theatre, name: str) -> list[list[list[float]]]:
     return boxes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "kwargs"),
     [

@@ -86,6 +86,7 @@ def test_twice_gives_the_same_documents(theatre: Theatre) -> None:
     assert len(theatre.dataset.list_runs()) == 3
 
 
+@pytest.mark.slow
 def test_labels_of_an_earlier_result_are_gone(theatre: Theatre) -> None:
     theatre.detected()
     many = theatre.slice("view1").count("frames.candidates.detections")
@@ -113,6 +114,7 @@ def test_the_mosaic_shows_each_view_at_its_place_and_time(theatre: Theatre) -> N
         np.testing.assert_allclose(np.sort(shown, axis=0), np.sort(np.array(wanted), axis=0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_boxes_on_the_mosaic_lie_on_vivid_figures(theatre: Theatre) -> None:
     theatre.tracked()
     sample = theatre.slice("mosaic").first()
@@ -271,6 +273,7 @@ def test_runs_keep_the_record_and_the_views(theatre: Theatre) -> None:
     assert "ceiling" not in text
 
 
+@pytest.mark.slow
 def test_tracking_needs_candidates(theatre: Theatre) -> None:
     theatre.ingested()
     with pytest.raises(Exception, match="no candidates of view1 yet"):
@@ -278,6 +281,7 @@ def test_tracking_needs_candidates(theatre: Theatre) -> None:
     assert theatre.slice("view1").match_frames(F("persons") != None).count() == 0  # noqa: E711
 
 
+@pytest.mark.slow
 def test_a_slice_that_was_deleted_is_told(theatre: Theatre) -> None:
     theatre.detected()
     theatre.dataset.delete_samples(theatre.slice("view2").values("id"))

@@ -82,6 +82,7 @@ def test_all_in_one_on_the_open_dataset_touches_only_the_selection(theatre: Thea
     assert view.match(fo.ViewField("recording") != first).count("frames.persons.detections") > 0
 
 
+@pytest.mark.slow
 def test_a_selection_in_the_app_is_the_target(theatre: Theatre, tmp_path: Path) -> None:
     theatre.ingested()
     blobs.make_recording(tmp_path / "second", views=1, frames=8, seed=5)
@@ -95,6 +96,7 @@ def test_a_selection_in_the_app_is_the_target(theatre: Theatre, tmp_path: Path) 
     assert foo.execute_operator(f"{URI}/detect_candidates", context).result["frames"] == 8
 
 
+@pytest.mark.slow
 def test_delegated_failures_are_told_without_private_names(theatre: Theatre, tmp_path: Path) -> None:
     import shutil
 

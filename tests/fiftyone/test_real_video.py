@@ -13,7 +13,6 @@ from drape import media
 from drape.boxes import as_boxes, iou
 from drape.recording import View
 from numpy.typing import NDArray
-from support.models import NANO, one_thread
 from support.theatre import Theatre
 
 FRAMES = 32
@@ -30,6 +29,8 @@ def pets(shared: Path, tmp_path: Path) -> Iterator[Path]:
         with media.VideoWriter(folder / f"cam{number}.mp4", facts.width, facts.height, facts.time_base) as writer:
             for planes in islice(media.read_planes(view), FRAMES):
                 writer.write(planes.pts, planes.y, planes.u, planes.v)
+    from support.models import one_thread  # loads torch, which takes seconds
+
     with one_thread():
         yield folder
 
@@ -37,7 +38,7 @@ def pets(shared: Path, tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.slow
 def test_the_pipeline_on_real_video(theatre: Theatre, shared: Path, pets: Path, tmp_path: Path) -> None:
     weights = shared / "weights" / "rtmdet_nano_person" / "rtmdet_nano_person_mmdet.pth"
-    config = {"detection": {"preset": NANO, "weights": str(weights), "device": "cpu"}}
+    config = {"detection": {"preset": "rtmdet-nano-person", "weights": str(weights), "device": "cpu"}}
     run = theatre.operator("run_pipeline")(
         pets, tmp_path / "out", theatre.name, theatre.work, f"{theatre.name}-public", config
     )

@@ -51,6 +51,7 @@ def test_a_drawn_box_becomes_a_person_and_stays_one(theatre: Theatre) -> None:
     assert ws.reviewed("view1").num_rows == 1
 
 
+@pytest.mark.slow
 def test_a_moved_box_is_added_and_the_old_place_stays(theatre: Theatre) -> None:
     ws = theatre.tracked().workspace
     sample = theatre.slice("view2").first()
@@ -106,12 +107,14 @@ def test_a_box_on_the_mosaic_covers_the_frames_it_leaves_out(theatre: Theatre, t
     assert ws.reviewed("view1").column("frame").to_pylist() == list(range(first, following))
 
 
+@pytest.mark.slow
 def test_boxes_of_an_older_result_are_not_taken_for_a_curators(theatre: Theatre) -> None:
     ws = theatre.tracked().workspace
     tables.write(ws.persons("view1").slice(0, 5), ws.path("persons", "view1"))
     assert reviewed.collect(theatre.dataset, ws) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", [[0.1, 0.1, 0.0, 0.2], [0.1, float("nan"), 0.1, 0.2]])
 def test_a_box_that_covers_nothing_is_told(theatre: Theatre, box: list[float]) -> None:
     ws = theatre.tracked().workspace

