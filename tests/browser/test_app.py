@@ -18,7 +18,7 @@ from drape.media import Mosaic, plan_mosaic
 from drape.pipeline import Workspace
 from numpy.typing import NDArray
 from support.blobs import make_recording
-from support.database import ROOT, Server, free_port
+from support.database import ROOT, Server, end_with_parent, free_port
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -48,7 +48,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     environment["PYTHONPATH"] = str(ROOT / "tests")
     command = [sys.executable, "-m", "support.app_server", "--port", str(port), "--address", "127.0.0.1"]
     with open(tmp_path / "server.log", "wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, preexec_fn=end_with_parent)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, process, tmp_path / "server.log")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +27,7 @@ class Server:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="drape-fiftyone-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.name = f"drape_test_{secrets.token_hex(4)}"
         self.port = free_port()
         self.uri = GIVEN or f"mongodb://127.0.0.1:{self.port}"
@@ -70,7 +74,9 @@ class Server:
         data.mkdir()
         command = [self.executable, "--dbpath", str(data), "--port", str(self.port), "--bind_ip", "127.0.0.1"]
         command += ["--nounixsocket", "--wiredTigerCacheSizeGB", "0.25", "--logpath", str(self.folder / "mongod.log")]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=end_with_parent
+        )
         for _ in range(300):
             if self._process.poll() is not None:
                 return "mongod does not start here"
@@ -91,6 +97,12 @@ class Server:
             self._process.terminate()
             self._process.wait(timeout=30)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def end_with_parent() -> None:
+    """Ask Linux to end this process when its parent does, even if that is killed; for ``preexec_fn``."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def free_port() -> int:
