@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ class OperatorFailed(Exception):
     """What a curator reads when an operator could not do its work. It names no path and no file of the source."""
 
 
-class DrapeOperator(foo.Operator):
+class DrapeOperator(foo.Operator, ABC):
     """An operator that is delegated by default, checks its parameters in the form and again when it runs, and fails
     with a sentence. Subclasses give ``NAME``, ``LABEL``, ``DESCRIPTION``, ``form``, ``problems`` and ``work``."""
 
@@ -46,17 +47,17 @@ class DrapeOperator(foo.Operator):
             risk_level=types.RiskLevel.MEDIUM,
         )
 
+    @abstractmethod
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object) -> None:
         """Add the operator's fields."""
-        raise NotImplementedError
 
+    @abstractmethod
     def problems(self, ctx: foo.ExecutionContext) -> Problems:
         """What is wrong with the parameters; empty if the operator can run. Cheap: it is asked at every keystroke."""
-        raise NotImplementedError
 
+    @abstractmethod
     def work(self, ctx: foo.ExecutionContext, steps: Steps) -> Result:
         """Do it, with parameters that have no problems."""
-        raise NotImplementedError
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         inputs = types.Object()
