@@ -38,6 +38,7 @@ def test_help_names_every_command_and_setting() -> None:
             assert f"--{name.replace('_', '-')}" in text
 
 
+@pytest.mark.slow
 def test_stage_by_stage(videos: Path, tmp_path: Path) -> None:
     work, release = tmp_path / "work", tmp_path / "release"
     for arguments in (
@@ -56,6 +57,7 @@ def test_stage_by_stage(videos: Path, tmp_path: Path) -> None:
     assert "tracklets" in shown
 
 
+@pytest.mark.slow
 def test_settings_come_from_a_file_and_the_command_line_wins(videos: Path, tmp_path: Path) -> None:
     (tmp_path / "drape.yaml").write_text(
         "detection: {preset: blobs, segment_frames: 16, batch_size: 8}\nrelease: {grey: 40, crf: 23}\n"

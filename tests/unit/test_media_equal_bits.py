@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 WRITE = """
 import hashlib, sys, tempfile
 from pathlib import Path
@@ -22,6 +24,7 @@ print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_bits_do_not_depend_on_what_the_memory_held() -> None:
     found = set()
     for fill in ("0", "1", "85", "254"):
