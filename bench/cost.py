@@ -73,7 +73,17 @@ def export_cost(
         secret = ReleaseSecret(bytes(32))
         plain = [ffmpeg, "-v", "error", "-y", "-i", str(facts.media), "-map", "0:v:0", "-an", "-c:v", "libx264"]
         plain += ["-preset", config.encoder_preset, "-crf", str(config.crf), "-threads", str(config.encoder_threads)]
-        plain += ["-pix_fmt", "yuv420p", "-movflags", "+faststart", f"{folder}/plain.mp4"]
+        plain += [
+            "-bf",
+            "0",
+            "-profile:v",
+            "high",
+            "-pix_fmt",
+            "yuv420p",
+            "-movflags",
+            "+faststart",
+            f"{folder}/plain.mp4",
+        ]
         for _ in range(runs + 1):
             theirs.append(seconds(lambda: subprocess.run(plain, check=True)))
             ours.append(seconds(lambda: render_view(facts, plan, config, secret, Path(folder) / "masked.mp4")))
