@@ -26,6 +26,7 @@ def main() -> int:
         run_cli([*drape_run, "--weights", str(weights)])
         for arguments in (
             ["bench.pets", "--workspace", work, "--release", release, "--truth", str(truth), "--markdown"],
+            ["bench.sensitivity", "--workspace", work, "--truth", str(truth)],
             ["bench.masking", "--workspace", work, "--truth", str(truth), "--markdown"],
             ["bench.cost", "tracking", "--workspace", work],
             ["bench.cost", "export", "--workspace", work],
