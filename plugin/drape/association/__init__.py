@@ -1,0 +1,1 @@
+"""Which detections of different views are of one person, learned from the recording itself."""
