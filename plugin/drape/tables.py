@@ -1,7 +1,7 @@
 """The column schema of every table the stages exchange, and how tables are kept on disk (Parquet).
 
-There is one table of a kind per view; rows are sorted by ``frame``. Times are seconds of the recording's clock,
-boxes are pixels of the upright frame.
+There is one table of a kind per view unless said otherwise; rows are sorted by ``frame``. Times are seconds of the
+recording's clock, boxes are pixels of the upright frame.
 """
 
 from __future__ import annotations
@@ -31,19 +31,125 @@ COVERED = pa.schema([*_FRAME, pa.field("known", pa.bool_(), nullable=False), pa.
 CANDIDATES = pa.schema([*_FRAME, *_TIME, *_BOX, pa.field("score", pa.float32(), nullable=False)])
 """Detector boxes, low scores included."""
 
+_ORIGIN = [
+    pa.field("tracklet", pa.int32(), nullable=False),
+    pa.field("existence", pa.float32(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("score", pa.float32()),
+    pa.field("candidate", pa.int32()),
+]
+
+TRACKLETS = pa.schema([*_FRAME, *_TIME, *_BOX, *_ORIGIN])
+"""Persons as one view alone knows them over time: existence probability in [0, 1] (>= .5 is accepted), ``source`` as in
+``SOURCES``. ``score`` is the detector's own and ``candidate`` the row of the candidate within its frame (the order of
+``CANDIDATES``); both are null where no candidate stands behind the box."""
+
 PERSONS = pa.schema(
+    [
+        *TRACKLETS,
+        pa.field("person", pa.int32()),
+        pa.field("over_time", pa.float32()),
+        pa.field("over_views", pa.float32()),
+        pa.field("copy", pa.bool_(), nullable=False),
+    ]
+)
+"""Persons with all evidence used. ``person`` is the identity over time and views (null: unknown), ``over_time`` and
+``over_views`` are the log-odds that the tracklet and the other views add to ``existence`` (null: nothing to say), and
+``copy`` marks a second image of the same person in one view (a reflection): masked, but not counted."""
+
+MISSED = pa.schema(
     [
         *_FRAME,
         *_TIME,
         *_BOX,
-        pa.field("tracklet", pa.int32(), nullable=False),
-        pa.field("existence", pa.float32(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("score", pa.float32()),
+        pa.field("probability", pa.float32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("tracklet", pa.int32()),
+        pa.field("person", pa.int32()),
     ]
 )
-"""Persons: existence probability in [0, 1] (>= .5 is accepted), ``source`` as in ``SOURCES``; ``score`` is the
-detector's own and null where no candidate stands behind the box."""
+"""Where a person is expected and nothing was accepted: the expected box, the probability that somebody is missed there,
+and why (``REASONS``). ``tracklet`` and ``person`` name whom it would be, where that is known."""
+
+REASONS = (
+    "interrupted",
+    "began_inside",
+    "ended_inside",
+    "seen_elsewhere",
+    "fewer_heads",
+    "low_score",
+    "detectors_differ",
+)
+
+PAIRS = pa.schema(
+    [
+        *_TIME,
+        pa.field("view_a", pa.string(), nullable=False),
+        pa.field("frame_a", pa.int32(), nullable=False),
+        pa.field("index_a", pa.int32(), nullable=False),
+        pa.field("view_b", pa.string(), nullable=False),
+        pa.field("frame_b", pa.int32(), nullable=False),
+        pa.field("index_b", pa.int32(), nullable=False),
+        pa.field("probability", pa.float32(), nullable=False),
+        pa.field("matched", pa.bool_(), nullable=False),
+    ]
+)
+"""Detections of two views at one instant: the probability that they are of one person, and whether the assignment took
+them. ``index`` is the row of the detection within its view and frame. One table per recording, sorted by time."""
+
+IDENTITIES = pa.schema(
+    [
+        pa.field("view", pa.string(), nullable=False),
+        *_FRAME,
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("person", pa.int32(), nullable=False),
+        pa.field("copy", pa.bool_(), nullable=False),
+    ]
+)
+"""Which person each detection is of; ``index`` as in ``PAIRS``, ``copy`` as in ``PERSONS``. One table per recording."""
+
+EXPECTED = pa.schema(
+    [
+        pa.field("view", pa.string(), nullable=False),
+        *_FRAME,
+        *_TIME,
+        *_BOX,
+        pa.field("person", pa.int32(), nullable=False),
+        pa.field("from_view", pa.string(), nullable=False),
+        pa.field("from_index", pa.int32(), nullable=False),
+        pa.field("spread", pa.float32(), nullable=False),
+        pa.field("inside", pa.float32(), nullable=False),
+    ]
+)
+"""Where a person seen in ``from_view`` should appear in ``view``: the expected box, its typical error in box heights
+(``spread``), and the probability that the place lies in what this view shows (``inside``). One table per recording."""
+
+INTERVALS = pa.schema(
+    [
+        pa.field("view", pa.string(), nullable=False),
+        pa.field("start", pa.float64(), nullable=False),
+        pa.field("stop", pa.float64(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+"""Stretches of a view, in seconds of the recording, that a curator should know of: ``likely_missed``,
+``unsynchronized``, ``camera_moved``. One table per recording."""
+
+CLOCKS = pa.schema(
+    [
+        pa.field("view", pa.string(), nullable=False),
+        pa.field("start", pa.float64(), nullable=False),
+        pa.field("stop", pa.float64(), nullable=False),
+        pa.field("offset", pa.float64(), nullable=False),
+        pa.field("drift", pa.float64(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+        pa.field("in_sync", pa.bool_(), nullable=False),
+    ]
+)
+"""Clocks estimated from the detections: within [start, stop) of the view's own recording time, corrected time = offset
++ (1 + drift) * time. Where ``in_sync`` is false nothing is known, and the view is associated with no other."""
 
 SOURCES = ("detected", "tracked", "associated", "interpolated", "reviewed")
 
@@ -97,6 +203,19 @@ def make(schema: pa.Schema, **columns: object) -> pa.Table:
         if array.null_count and not field.nullable:
             raise ValueError(f"the column {field.name} must be known in every row")
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def unconfirmed(tracklets: pa.Table) -> pa.Table:
+    """``TRACKLETS`` as ``PERSONS`` of which only their own view has been heard."""
+    count = tracklets.num_rows
+    return make(
+        PERSONS,
+        **{name: tracklets.column(name).combine_chunks() for name in TRACKLETS.names},
+        person=pa.nulls(count, pa.int32()),
+        over_time=pa.nulls(count, pa.float32()),
+        over_views=pa.nulls(count, pa.float32()),
+        copy=np.zeros(count, bool),
+    )
 
 
 def empty(schema: pa.Schema) -> pa.Table:

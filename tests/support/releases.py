@@ -76,16 +76,18 @@ def persons_table(boxes: Boxes, times: NDArray[np.float64], existence: float = 0
     """Table ``PERSONS`` of boxes (frames, people, 4): tracklet = person."""
     count, people = boxes.shape[:2]
     frame = np.repeat(np.arange(count, dtype=np.int32), people)
-    return tables.make(
-        tables.PERSONS,
+    tracklets = tables.make(
+        tables.TRACKLETS,
         frame=frame,
         time=times[frame],
         tracklet=np.tile(np.arange(people, dtype=np.int32), count),
         existence=np.full(len(frame), existence, np.float32),
         source=["detected"] * len(frame),
         score=np.full(len(frame), existence, np.float32),
+        candidate=np.tile(np.arange(people, dtype=np.int32), count),
         **tables.box_columns(boxes.reshape(-1, 4)),
     )
+    return tables.unconfirmed(tracklets)
 
 
 def covered_table(count: int, unknown: Iterable[int] = (), absent: Iterable[int] = ()) -> pa.Table:

@@ -28,16 +28,18 @@ def people(rows: list[tuple], times: list[float]) -> pa.Table:
     """Rows of (frame, tracklet, x1, y1, x2, y2[, existence])."""
     frame = [r[0] for r in rows]
     columns = {name: [r[i] for r in rows] for i, name in ((2, "x1"), (3, "y1"), (4, "x2"), (5, "y2"))}
-    return tables.make(
-        tables.PERSONS,
+    tracklets = tables.make(
+        tables.TRACKLETS,
         frame=frame,
         time=[times[min(f, len(times) - 1)] for f in frame],
         tracklet=[r[1] for r in rows],
         existence=[r[6] if len(r) > 6 else 0.9 for r in rows],
         source=["detected"] * len(rows),
         score=[0.9] * len(rows),
+        candidate=[None] * len(rows),
         **columns,
     )
+    return tables.unconfirmed(tracklets)
 
 
 def view_of(count: int, width: int = 64, height: int = 48) -> View:

@@ -17,7 +17,7 @@ from drape.evaluation.summary import COVERING, FINDING, as_markdown, as_table, c
 from drape.evaluation.truth import TRACKS
 from drape.pipeline import Workspace
 from drape.recording import Recording, View
-from drape.tables import CANDIDATES, FRAMES, PERSONS, REGIONS, box_columns, boxes_of, make, write
+from drape.tables import CANDIDATES, FRAMES, REGIONS, TRACKLETS, box_columns, boxes_of, make, write
 from rich.console import Console
 from support.evaluation import random_tracks, tracks
 
@@ -67,17 +67,18 @@ def measured(tmp_path: Path) -> Path:
     moved = box_columns(boxes + np.float32(0.5))
     score = np.where(truth.column("id").to_numpy() == 0, 0.4, 0.9).astype(np.float32)
     candidates = make(CANDIDATES, frame=frame, time=times[frame], score=score, **moved)
-    persons = make(
-        PERSONS,
+    tracklets = make(
+        TRACKLETS,
         frame=frame,
         time=times[frame],
         tracklet=truth.column("id").to_numpy(),
         existence=np.ones(len(frame), np.float32),
         source=["detected"] * len(frame),
         score=score,
+        candidate=np.arange(len(frame)),
         **moved,
     )
-    for kind, table in (("frames", frames), ("candidates", candidates), ("persons", persons)):
+    for kind, table in (("frames", frames), ("candidates", candidates), ("tracklets", tracklets)):
         write(table, workspace.path(kind, "view1"))
     masked = np.arange(10, dtype=np.int32)
     corners = {"x1": masked * 0, "y1": masked * 0, "x2": masked * 0 + SIZE[0], "y2": masked * 0 + SIZE[1]}

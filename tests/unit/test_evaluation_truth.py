@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from drape.errors import EvaluationError
 from drape.evaluation.truth import TRACKS, accepted, between, read_tracks, read_truth
-from drape.tables import PERSONS, box_columns, boxes_of, make
+from drape.tables import TRACKLETS, box_columns, boxes_of, make
 from support.evaluation import pets_truth_file, random_tracks
 
 
@@ -75,13 +75,14 @@ def test_a_missing_file_is_named_by_its_role_alone(tmp_path: Path) -> None:
 def test_accepted_persons_keep_their_tracklet_as_identity() -> None:
     boxes = np.array([[0, 0, 4, 4], [1, 1, 5, 5], [2, 2, 6, 6]], np.float32)
     persons = make(
-        PERSONS,
+        TRACKLETS,
         frame=[0, 0, 1],
         time=[0.0, 0.0, 1.0],
         tracklet=[5, 4, 4],
         existence=np.array([0.9, 0.5, 0.49], np.float32),
         source=["detected"] * 3,
         score=[0.9, None, None],
+        candidate=[0, None, None],
         **box_columns(boxes),
     )
     result = accepted(persons)

@@ -81,11 +81,11 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_scores_may_be_missing_but_not_existence() -> None:
     box = {"x1": [0], "y1": [0], "x2": [1], "y2": [1]}
-    columns = {"frame": [0], "time": [0.0], "tracklet": [0], "source": ["interpolated"], **box}
-    table = tables.make(tables.PERSONS, existence=[0.7], score=np.array([np.nan], np.float32), **columns)
+    columns = {"frame": [0], "time": [0.0], "tracklet": [0], "source": ["interpolated"], "candidate": [None], **box}
+    table = tables.make(tables.TRACKLETS, existence=[0.7], score=np.array([np.nan], np.float32), **columns)
     assert table.column("score").null_count == 1
     with pytest.raises(ValueError, match="existence must be known"):
-        tables.make(tables.PERSONS, existence=[None], score=[0.5], **columns)
+        tables.make(tables.TRACKLETS, existence=[None], score=[0.5], **columns)
 
 
 @given(st.floats(-1e4, 1e4), st.floats(-0.01, 0.01), st.floats(0, 1e5))

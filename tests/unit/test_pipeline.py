@@ -159,7 +159,7 @@ def test_stages_in_the_wrong_order_are_refused(videos: tuple, tmp_path: Path) ->
     ws = ingest(videos[0], tmp_path / "work")
     with pytest.raises(WorkspaceError, match="no candidates of view1 yet"):
         track(ws)
-    with pytest.raises(WorkspaceError, match="no persons of view1 yet"):
+    with pytest.raises(WorkspaceError, match="no tracklets of view1 yet"):
         export(ws, ReleaseConfig(), tmp_path / "release")
     with pytest.raises(WorkspaceError, match="no workspace here"):
         Workspace.open(tmp_path / "nowhere")

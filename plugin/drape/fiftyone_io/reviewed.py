@@ -66,8 +66,8 @@ def remembering(dataset: fo.Dataset, ws: Workspace, tables_written: dict[str, pa
 
 
 def everyone(ws: Workspace, view: str) -> pa.Table:
-    """Tracked and reviewed persons of a view; before tracking, the reviewed ones."""
-    return ws.everyone(view) if ws.path("persons", view).is_file() else ws.reviewed(view)
+    """Found and reviewed persons of a view; before tracking, the reviewed ones."""
+    return ws.everyone(view) if ws.persons_path(view).is_file() else ws.reviewed(view)
 
 
 def _written(dataset: fo.Dataset, ws: Workspace, view: str) -> Path:
@@ -101,15 +101,16 @@ def _keep(ws: Workspace, view: str, new: Labels) -> int:
     free = max(free, int(new.tracklets.max()) + 1)
     own = np.where(new.tracklets >= 0, new.tracklets, free + np.arange(len(new.tracklets)))
     added = tables.make(
-        tables.PERSONS,
+        tables.TRACKLETS,
         frame=new.frames.astype(np.int32),
         time=times[new.frames],
         tracklet=own.astype(np.int32),
         existence=np.ones(len(own), np.float32),
         source=["reviewed"] * len(own),
         score=pa.nulls(len(own), pa.float32()),
+        candidate=pa.nulls(len(own), pa.int32()),
         **tables.box_columns(new.boxes),
     )
-    merged = pa.concat_tables([ws.reviewed(view), added]).sort_by("frame")
+    merged = pa.concat_tables([ws.reviewed(view), tables.unconfirmed(added)]).sort_by("frame")
     tables.write(merged, ws.path("reviewed", view))
     return len(own)

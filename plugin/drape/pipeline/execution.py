@@ -60,6 +60,48 @@ def each_view(
         return ws.record(stage) or {}
 
 
+def whole_recording(
+    ws: Workspace,
+    stage: str,
+    package: str,
+    config: StageConfig,
+    inputs: dict[str, str],
+    work: Callable[[], tuple[dict[str, Counts], list[Path]]],
+    about: Callable[[], dict[str, Any]] = dict,
+) -> dict[str, Any]:
+    """Run a stage that looks at all views at once, unless its result is there already.
+
+    Args:
+        ws: the workspace; held against other processes meanwhile.
+        stage: the stage's name in records.
+        package: the engine's package whose code the result depends on.
+        config: the stage's settings.
+        inputs: digests of what the result depends on.
+        work: does it, and returns counts per view and the files that were written.
+        about: gives, after ``work``, what else the record says of the run.
+
+    Returns:
+        The run record.
+    """
+    with ws.locked():
+        stamp = digest(package, config, inputs)
+        old = ws.record(stage)
+        if old is not None and old.get("digest") == stamp and _intact(ws.root, old.get("files", {})):
+            return old
+        watch = Stopwatch()
+        counts, written = work()
+        files = {path.relative_to(ws.root).as_posix(): tables.sha256(path) for path in written}
+        views = {view: {"digest": stamp, "outputs": {}, "counts": found} for view, found in counts.items()}
+        record = run_record(stage, config, ws.recording, views, watch.seconds)
+        ws.write_record(stage, {**record, "digest": stamp, "files": files, **about()})
+        return ws.record(stage) or {}
+
+
+def _intact(root: Path, files: dict[str, str]) -> bool:
+    paths = {root / name: known for name, known in files.items()}
+    return all(path.is_file() and tables.sha256(path) == known for path, known in paths.items())
+
+
 def _unchanged(ws: Workspace, view: View, known: dict[str, Any] | None, stamp: str) -> bool:
     if known is None or known["digest"] != stamp:
         return False

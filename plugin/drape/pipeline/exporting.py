@@ -37,7 +37,7 @@ def export(
         watch = Stopwatch()
         for view in ws.recording.views:
             check_source(view)
-            made(ws, "persons", view)
+            made(ws, "tracklets", view)
         stamp = digest("anonymization", config, _release_inputs(ws))
         if target.exists():
             return _already(target, stamp)
@@ -67,9 +67,10 @@ def _already(target: Path, stamp: str) -> dict[str, Any]:
 
 
 def _release_inputs(ws: Workspace) -> dict[str, str]:
-    kinds = ("frames", "covered", "persons")
+    kinds = ("frames", "covered")
     views = ws.recording.views
     files = {f"{kind}/{v.id}": tables.sha256(ws.path(kind, v.id)) for v in views for kind in kinds}
+    files |= {f"persons/{v.id}": tables.sha256(ws.persons_path(v.id)) for v in views}
     reviewed = [v.id for v in views if ws.path("reviewed", v.id).is_file()]
     files |= {f"reviewed/{v}": tables.sha256(ws.path("reviewed", v)) for v in reviewed}
     return files | {f"media/{v.id}": v.sha256 for v in views}

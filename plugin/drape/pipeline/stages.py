@@ -61,7 +61,7 @@ def detect(ws: Workspace, config: DetectionConfig | None = None, progress: Progr
 
 
 def track(ws: Workspace, config: TrackingConfig | None = None, progress: Progress = silent) -> dict[str, Any]:
-    """Turn every view's candidates into persons.
+    """Turn every view's candidates into tracklets; what was retrieved from other tracklets is removed.
 
     Returns:
         The run record.
@@ -75,15 +75,16 @@ def track(ws: Workspace, config: TrackingConfig | None = None, progress: Progres
     def work(view: View, stamp: str) -> Counts:  # noqa: ARG001
         progress(ws.recording.views.index(view), total, f"track {view.id}")
         size = (view.width, view.height)
-        persons = track_view(ws.frames(view.id), ws.candidates(view.id), size, config)
-        tables.write(persons, ws.path("persons", view.id))
-        accepted = persons.filter(pc.greater_equal(persons.column("existence"), 0.5))
+        tracklets = track_view(ws.frames(view.id), ws.candidates(view.id), size, config)
+        ws.forget_persons()
+        tables.write(tracklets, ws.path("tracklets", view.id))
+        accepted = tracklets.filter(pc.greater_equal(tracklets.column("existence"), 0.5))
         return {"persons": accepted.num_rows, "tracklets": len(accepted.column("tracklet").unique())}
 
     def inputs(view: View) -> dict[str, str]:
         kinds = ("frames", "candidates")
         return {"size": f"{view.width}x{view.height}"} | {k: tables.sha256(made(ws, k, view)) for k in kinds}
 
-    record = each_view(ws, "track", "tracking", config, inputs, ("persons",), work)
+    record = each_view(ws, "track", "tracking", config, inputs, ("tracklets",), work)
     progress(total, total, "track")
     return record

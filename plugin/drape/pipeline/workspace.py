@@ -3,9 +3,14 @@
 ::
 
     recording.json            the recording with its facts (private: it names the media)
-    frames/VIEW.parquet       ingest    covered/VIEW.parquet, candidates/VIEW.parquet   detect
-    persons/VIEW.parquet      track     records/STAGE.json   run records (no names, no paths)
+    frames/VIEW.parquet       ingest
+    covered/VIEW.parquet, candidates/VIEW.parquet   detect
+    tracklets/VIEW.parquet    track
+    pairs.parquet, identities.parquet, expected.parquet, clocks.parquet, synchrony.parquet   associate
+    persons/VIEW.parquet, missed/VIEW.parquet, intervals.parquet                             retrieve
     reviewed/VIEW.parquet     persons that a curator added; only where there are any
+    records/STAGE.json        run records (no names, no paths)
+    plots/, models/           pictures of a run, and what was learned from the recording
     segments/…                finished pieces of a stage that is under way
 """
 
@@ -30,9 +35,25 @@ SCHEMAS = {
     "frames": tables.FRAMES,
     "covered": tables.COVERED,
     "candidates": tables.CANDIDATES,
+    "tracklets": tables.TRACKLETS,
     "persons": tables.PERSONS,
+    "missed": tables.MISSED,
     "reviewed": tables.PERSONS,
 }
+"""Tables of which there is one per view."""
+
+WHOLE = {
+    "pairs": tables.PAIRS,
+    "identities": tables.IDENTITIES,
+    "expected": tables.EXPECTED,
+    "clocks": tables.CLOCKS,
+    "synchrony": tables.INTERVALS,
+    "intervals": tables.INTERVALS,
+}
+"""Tables of which there is one per recording. ``synchrony`` holds the intervals that the association found,
+``intervals`` those of the retrieval."""
+
+STAGES = ("ingest", "detect", "track", "associate", "retrieve", "export")
 
 
 class Workspace:
@@ -79,6 +100,19 @@ class Workspace:
         """
         return tables.read(self.path(kind, view), SCHEMAS[kind])
 
+    def whole_path(self, kind: str) -> Path:
+        """Where a table of the whole recording ("pairs", "identities", …) is kept."""
+        return self.root / f"{kind}.parquet"
+
+    def whole(self, kind: str) -> pa.Table:
+        """A table of the whole recording; empty where its stage has not run.
+
+        Raises:
+            WorkspaceError: it is damaged.
+        """
+        path = self.whole_path(kind)
+        return tables.read(path, WHOLE[kind]) if path.is_file() else tables.empty(WHOLE[kind])
+
     def frames(self, view: str) -> pa.Table:
         """The ``FRAMES`` table of a view."""
         return self.read("frames", view)
@@ -91,21 +125,44 @@ class Workspace:
         """The ``CANDIDATES`` table of a view."""
         return self.read("candidates", view)
 
+    def tracklets(self, view: str) -> pa.Table:
+        """The ``TRACKLETS`` table of a view."""
+        return self.read("tracklets", view)
+
+    def persons_path(self, view: str) -> Path:
+        """The table that :meth:`persons` is made of: that of the retrieval, before it that of tracking."""
+        found = self.path("persons", view)
+        return found if found.is_file() else self.path("tracklets", view)
+
     def persons(self, view: str) -> pa.Table:
-        """The ``PERSONS`` table of a view."""
-        return self.read("persons", view)
+        """The ``PERSONS`` table of a view: as retrieved, and before the retrieval as tracked."""
+        if self.path("persons", view).is_file():
+            return self.read("persons", view)
+        return tables.unconfirmed(self.tracklets(view))
+
+    def missed(self, view: str) -> pa.Table:
+        """The ``MISSED`` table of a view; empty before the retrieval."""
+        return self.read("missed", view) if self.path("missed", view).is_file() else tables.empty(tables.MISSED)
+
+    def forget_persons(self) -> None:
+        """Remove what the retrieval made: the tracklets it was made of are about to change."""
+        for view in self.recording.views:
+            for kind in ("persons", "missed"):
+                self.path(kind, view.id).unlink(missing_ok=True)
+        self.whole_path("intervals").unlink(missing_ok=True)
 
     def reviewed(self, view: str) -> pa.Table:
         """Persons of a view that a curator added (``PERSONS``); empty where there are none."""
         return self.read("reviewed", view) if self.path("reviewed", view).is_file() else tables.empty(tables.PERSONS)
 
     def everyone(self, view: str) -> pa.Table:
-        """Persons that were tracked and persons that a curator added: what a release masks. Sorted by frame."""
+        """Persons that were found and persons that a curator added: what a release masks. Sorted by frame."""
         return pa.concat_tables([self.persons(view), self.reviewed(view)]).sort_by("frame")
 
     def has(self, kind: str) -> bool:
-        """Whether the table ``kind`` exists for every view."""
-        return all(self.path(kind, v.id).is_file() for v in self.recording.views)
+        """Whether the table ``kind`` exists, for every view where it is one of a view."""
+        paths = [self.whole_path(kind)] if kind in WHOLE else [self.path(kind, v.id) for v in self.recording.views]
+        return all(path.is_file() for path in paths)
 
     def record(self, stage: str) -> dict[str, Any] | None:
         """The run record of a stage, or None if it has not run."""
@@ -122,7 +179,7 @@ class Workspace:
 
     def records(self) -> list[dict[str, Any]]:
         """Every run record there is, in the order of the stages."""
-        found = (self.record(stage) for stage in ("ingest", "detect", "track", "export"))
+        found = (self.record(stage) for stage in STAGES)
         return [record for record in found if record is not None]
 
     def write_record(self, stage: str, record: dict[str, Any]) -> None:

@@ -26,11 +26,13 @@ Ints = NDArray[np.int64]
 class Detections:
     """A view's candidates, sorted by frame: ``boxes`` (N, 4), ``scores`` (N,), and where each frame's rows begin.
 
-    ``times`` (F,) are the frames' times in seconds, ``starts`` (F + 1,) row offsets.
+    ``origin`` (N,) is the row of each within its frame of the ``CANDIDATES`` table, ``times`` (F,) are the frames'
+    times in seconds, ``starts`` (F + 1,) row offsets.
     """
 
     boxes: Boxes
     scores: Floats
+    origin: Ints
     times: NDArray[np.float64]
     starts: Ints
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ def track_view(
         config: settings.
 
     Returns:
-        ``PERSONS``, sorted by frame, then tracklet; tracklets are numbered by their first frame.
+        ``TRACKLETS``, sorted by frame, then tracklet; tracklets are numbered by their first frame.
 
     Raises:
         WorkspaceError: a candidate lies on a frame that the view does not have.
@@ -59,11 +61,12 @@ def arrange(frames: pa.Table, candidates: pa.Table, floor: float = 0.0) -> Detec
     position = np.searchsorted(index, frame)
     if len(frame) and (position.max() >= len(index) or not np.array_equal(index[position], frame)):
         raise WorkspaceError("Candidates lie on frames that the view does not have", "Run detection again")
+    within = np.arange(len(frame)) - np.searchsorted(frame, frame)
     keep = np.flatnonzero(score >= floor)
     keep = keep[np.lexsort((-score[keep], position[keep]))]
     boxes = tables.boxes_of(candidates)[keep]
     starts = np.searchsorted(position[keep], np.arange(len(index) + 1))
-    return Detections(boxes, score[keep], frames.column("time").to_numpy(), starts.astype(np.int64))
+    return Detections(boxes, score[keep], within[keep], frames.column("time").to_numpy(), starts.astype(np.int64))
 
 
 def _head(detections: Detections, least_score: float) -> Detections:
@@ -72,7 +75,9 @@ def _head(detections: Detections, least_score: float) -> Detections:
     keep = detections.scores[: detections.starts[count]] >= least_score
     starts = np.concatenate([[0], np.cumsum(keep)])[detections.starts[: count + 1]]
     rows = np.flatnonzero(keep)
-    return Detections(detections.boxes[rows], detections.scores[rows], detections.times[:count], starts)
+    return Detections(
+        detections.boxes[rows], detections.scores[rows], detections.origin[rows], detections.times[:count], starts
+    )
 
 
 def _persons(
@@ -86,15 +91,16 @@ def _persons(
     at = detections.frame_of()
     parts = [_dense(detections, at, rows, config.max_gap_s) for rows in _tracklets(at, owner)]
     pieces = [piece for part in parts for piece in part]
-    pieces.sort(key=lambda piece: (int(piece[0][0]), int(piece[1][0, 0])))
+    pieces.sort(key=lambda piece: (int(piece.frame[0]), int(piece.boxes[0, 0])))
     if not pieces:
-        return tables.empty(tables.PERSONS)
-    frame = np.concatenate([p[0] for p in pieces])
-    score = np.concatenate([p[2] for p in pieces])
-    tracklet = np.repeat(np.arange(len(pieces)), [len(p[0]) for p in pieces])
+        return tables.empty(tables.TRACKLETS)
+    frame = np.concatenate([p.frame for p in pieces])
+    score = np.concatenate([p.score for p in pieces])
+    origin = np.concatenate([p.origin for p in pieces])
+    tracklet = np.repeat(np.arange(len(pieces)), [len(p.frame) for p in pieces])
     time = detections.times[frame]
-    exists = np.concatenate([existence(detections.times[p[0]], p[2], pace) for p in pieces])
-    raw = np.concatenate([p[1] for p in pieces])
+    exists = np.concatenate([existence(detections.times[p.frame], p.score, pace) for p in pieces])
+    raw = np.concatenate([p.boxes for p in pieces])
     boxes = as_boxes(smooth(time, raw, score, tracklet, config.smoothing_s / pace))
     if size:
         boxes = clip(boxes, *size)
@@ -103,13 +109,14 @@ def _persons(
     keep = np.flatnonzero(inside & (exists >= config.min_existence_kept))
     keep = keep[np.lexsort((tracklet[keep], frame[keep]))]
     return tables.make(
-        tables.PERSONS,
+        tables.TRACKLETS,
         frame=frames.column("frame").to_numpy()[frame[keep]],
         time=time[keep],
         tracklet=tracklet[keep].astype(np.int32),
         existence=exists[keep].astype(np.float32),
         source=source[keep],
         score=score[keep].astype(np.float32),
+        candidate=pa.array(origin[keep].astype(np.int32), mask=origin[keep] < 0),
         **tables.box_columns(boxes[keep]),
     )
 
@@ -121,17 +128,31 @@ def _tracklets(frame: Ints, owner: Ints) -> list[Ints]:
     return [part for part in np.split(rows, np.flatnonzero(np.diff(owner[rows])) + 1) if len(part)]
 
 
-def _dense(
-    detections: Detections, at: Ints, rows: Ints, max_gap: float
-) -> list[tuple[Ints, NDArray[np.float64], NDArray[np.float64]]]:
-    """A tracklet without holes: frame positions, boxes, scores (NaN where filled in); cut at gaps that are too long."""
+@dataclass
+class _Piece:
+    """A tracklet without holes: frame positions (K,), boxes (K, 4), scores (K,) and candidates' rows (K,).
+
+    Where a frame was filled in, the score is NaN and the row -1.
+    """
+
+    frame: Ints
+    boxes: NDArray[np.float64]
+    score: NDArray[np.float64]
+    origin: Ints
+
+
+def _dense(detections: Detections, at: Ints, rows: Ints, max_gap: float) -> list[_Piece]:
+    """A tracklet as pieces without holes, cut at gaps that are too long."""
     frame = at[rows]
     times = detections.times[frame]
-    pieces: list[tuple[Ints, NDArray[np.float64], NDArray[np.float64]]] = []
+    pieces = []
     for part in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(times) > max_gap) + 1):
         known = frame[part]
         wanted: Ints = np.arange(known[0], known[-1] + 1, dtype=np.int64)
         score: NDArray[np.float64] = np.full(len(wanted), np.nan)
+        origin: Ints = np.full(len(wanted), -1, np.int64)
         score[known - known[0]] = detections.scores[rows[part]]
-        pieces.append((wanted, fill(known, detections.boxes[rows[part]].astype(np.float64), wanted), score))
+        origin[known - known[0]] = detections.origin[rows[part]]
+        boxes = fill(known, detections.boxes[rows[part]].astype(np.float64), wanted)
+        pieces.append(_Piece(wanted, boxes, score, origin))
     return pieces
