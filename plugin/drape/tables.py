@@ -28,6 +28,9 @@ FRAMES = pa.schema([*_FRAME, pa.field("pts", pa.int64(), nullable=False), *_TIME
 COVERED = pa.schema([*_FRAME, pa.field("known", pa.bool_(), nullable=False), pa.field("reason", pa.string())])
 """What the detector could say of each frame. ``known`` is false where it failed; ``reason`` then says why."""
 
+GLIMPSES = pa.schema([*_FRAME, *_TIME, pa.field("picture", pa.binary(), nullable=False)])
+"""Small grey JPEG pictures of a view, a few seconds apart."""
+
 CANDIDATES = pa.schema([*_FRAME, *_TIME, *_BOX, pa.field("score", pa.float32(), nullable=False)])
 """Detector boxes, low scores included."""
 

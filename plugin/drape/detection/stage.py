@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from drape.boxes import Boxes, Floats
 from drape.detection.config import DetectionConfig
 from drape.detection.detector import Detector, DeviceError
+from drape.detection.glimpses import Glimpses
 from drape.errors import ConfigError, DetectionError
 from drape.media import Frame, read_frames
 from drape.progress import Progress, silent
@@ -27,12 +28,13 @@ _AHEAD = 2
 
 
 class Segment(NamedTuple):
-    """Frames ``start`` to ``stop`` (exclusive) of a view: their candidates, and which of them are covered."""
+    """Frames ``start`` to ``stop`` (exclusive) of a view: their candidates, which are covered, and glimpses of some."""
 
     start: int
     stop: int
     candidates: pa.Table
     covered: pa.Table
+    glimpses: pa.Table
 
 
 _Answer: TypeAlias = tuple[Boxes, Floats] | str
@@ -70,19 +72,21 @@ def detect_view(
     with _ahead(view, start, _AHEAD * config.batch_size) as frames:
         while True:
             rows: list[_Row] = []
+            glimpses = Glimpses()
             while len(rows) < config.segment_frames and (batch := list(islice(frames, config.batch_size))):
                 answers = _answers(detector, [frame.image for frame in batch])
+                glimpses.look(batch)
                 rows += [(frame.index, frame.time, answer) for frame, answer in zip(batch, answers, strict=True)]
                 done += len(batch)
                 progress(done, view.num_frames, f"detect {view.id}")
             if not rows:
                 break
-            yield _segment(view, rows)
+            yield _segment(view, rows, glimpses.table())
     if view.num_frames and done != view.num_frames:
         raise DetectionError(f"{view.id} ended after {done} of {view.num_frames} frames", "Ingest the recording again")
 
 
-def _segment(view: View, rows: Sequence[_Row]) -> Segment:
+def _segment(view: View, rows: Sequence[_Row], glimpses: pa.Table) -> Segment:
     index = np.array([i for i, _, _ in rows], np.int32)
     start, stop = int(index[0]), int(index[-1]) + 1
     reasons = [answer if isinstance(answer, str) else None for _, _, answer in rows]
@@ -101,7 +105,7 @@ def _segment(view: View, rows: Sequence[_Row]) -> Segment:
         score=np.concatenate([scores for _, _, _, scores in known]),
     )
     covered = make(COVERED, frame=index, known=[r is None for r in reasons], reason=reasons)
-    return Segment(start, stop, candidates, covered)
+    return Segment(start, stop, candidates, covered, glimpses)
 
 
 def _answers(detector: Detector, images: list[NDArray[np.uint8]]) -> list[_Answer]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bson import ObjectId
 
@@ -26,7 +26,21 @@ def object_ids(scope: str, keys: Iterable[object]) -> list[ObjectId]:
     return ids
 
 
-def instance_ids(recording: str, view: str, tracklets: Iterable[int]) -> dict[int, ObjectId]:
-    """The ``fiftyone.Instance`` id of each tracklet of a view; the mosaic's copy of a box carries the same one."""
-    distinct = sorted(set(tracklets))
-    return dict(zip(distinct, object_ids(f"{recording}/{view}/tracklet", distinct), strict=True))
+def instance_ids(
+    recording: str, view: str, tracklets: Sequence[int | None], persons: Sequence[int | None]
+) -> list[ObjectId | None]:
+    """The ``fiftyone.Instance`` id of each box: that of its person, the same in all views; where nobody knows who it
+    is, that of its tracklet in this view; None without either. The mosaic's copy of a box carries the same one.
+
+    Args:
+        recording: its id.
+        view: the view's id.
+        tracklets: (N,) tracklet of each box, or None.
+        persons: (N,) identity of each box, or None.
+    """
+    known = {("person", p) for p in persons if p is not None}
+    alone = {(view, t) for t, p in zip(tracklets, persons, strict=True) if p is None and t is not None}
+    keys = sorted(known) + sorted(alone)
+    ids = dict(zip(keys, object_ids(f"{recording}/instance", keys), strict=True))
+    pairs = zip(tracklets, persons, strict=True)
+    return [ids.get(("person", p) if p is not None else (view, -1 if t is None else t)) for t, p in pairs]

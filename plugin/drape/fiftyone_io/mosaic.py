@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import fiftyone as fo
@@ -19,7 +19,7 @@ from drape.fiftyone_io.ids import object_ids
 from drape.fiftyone_io.matching import is_known
 from drape.fiftyone_io.playback import Playable
 from drape.fiftyone_io.read import Labels, read_labels
-from drape.fiftyone_io.write import CHUNK, documents, normalised, person_columns, write_frames
+from drape.fiftyone_io.write import CHUNK, documents, missed_columns, normalised, person_columns, write_frames
 from drape.media import NOT_SHOWN, Mosaic, Tile, plan_mosaic, render_mosaic
 from drape.pipeline import Workspace
 from drape.progress import Progress, silent
@@ -54,15 +54,37 @@ def playable(ws: Workspace, progress: Progress = silent) -> Playable:
 def write_persons(
     dataset: fo.Dataset, ws: Workspace, persons: dict[str, pa.Table], progress: Progress = silent
 ) -> None:
-    """Copy the persons of all views onto the mosaic's frames; what was there is replaced.
+    """Copy the persons of all views (``PERSONS`` by view id) onto the mosaic's frames; what was there is replaced.
 
     A copy has the tracklet and the instance of the original, so that the App shows them as one.
 
     Raises:
         DatasetError: the recording or its mosaic is not in the dataset.
     """
+    _copy(dataset, ws, schema.PERSONS, persons, person_columns, progress)
+
+
+def write_missed(dataset: fo.Dataset, ws: Workspace, progress: Progress = silent) -> None:
+    """Copy where persons are likely missed in the views onto the mosaic's frames; what was there is replaced.
+
+    Raises:
+        DatasetError: the recording or its mosaic is not in the dataset.
+    """
+    missed = {view.id: ws.missed(view.id) for view in ws.recording.views}
+    _copy(dataset, ws, schema.MISSED, missed, missed_columns, progress)
+
+
+def _copy(
+    dataset: fo.Dataset,
+    ws: Workspace,
+    field: str,
+    found: dict[str, pa.Table],
+    columns: Callable[[str, str, pa.Table], dict[str, list[Any]]],
+    progress: Progress,
+) -> None:
+    kind = field.removeprefix("frames.")
     mosaic, collection, sample = _slice(dataset, ws)
-    tables_and_starts = {name: (table, _starts(ws, name, table)) for name, table in persons.items()}
+    tables_and_starts = {name: (table, _starts(ws, name, table)) for name, table in found.items()}
     for start in range(0, mosaic.num_frames, CHUNK):
         stop = min(start + CHUNK, mosaic.num_frames)
         frames: list[NDArray[np.int64]] = []
@@ -71,12 +93,13 @@ def write_persons(
             table, starts = tables_and_starts[tile.view]
             at, rows = _projection(mosaic, tile, starts, start, stop)
             part = table.take(rows)
-            ids = object_ids(f"{ws.recording.id}/mosaic/{tile.view}", zip(at.tolist(), rows.tolist(), strict=True))
+            scope = f"{ws.recording.id}/mosaic/{tile.view}/{kind}"
+            ids = object_ids(scope, zip(at.tolist(), rows.tolist(), strict=True))
             boxes = normalised(tile.to_mosaic(tables.boxes_of(part)), mosaic.width, mosaic.height)
-            labels += documents(ids, boxes, person_columns(ws.recording.id, tile.view, part))
+            labels += documents(ids, boxes, columns(ws.recording.id, tile.view, part))
             frames.append(at)
-        write_frames(collection, sample.id, schema.PERSONS, np.concatenate(frames), labels, (start, stop))
-        progress(stop, mosaic.num_frames, "write persons of the mosaic")
+        write_frames(collection, sample.id, field, np.concatenate(frames), labels, (start, stop))
+        progress(stop, mosaic.num_frames, f"write {kind} of the mosaic")
 
 
 def drawn(dataset: fo.Dataset, ws: Workspace, known: dict[str, pa.Table]) -> dict[str, Labels]:

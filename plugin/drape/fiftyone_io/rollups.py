@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -17,17 +18,22 @@ from drape.pipeline import Workspace
 ACCEPTED = 0.5
 """Existence probability from which on a person counts."""
 
+LIKELY_MISSED = "likely_missed"
+SYNCHRONY = ("unsynchronized", "camera_moved")
+"""Labels of intervals."""
+
 Counts = dict[str, int]
 
 
 def person_counts(persons: pa.Table, num_frames: int) -> Counts:
-    """Roll-ups of one view's accepted persons.
+    """Roll-ups of one view's accepted persons; mirror images are not counted.
 
     Returns:
         ``num_persons`` (most at once), ``num_tracklets``, ``num_interpolated`` (boxes), ``num_empty`` (frames without
         a person).
     """
     accepted = persons.column("existence").to_numpy() >= ACCEPTED
+    accepted &= ~persons.column("copy").to_numpy(zero_copy_only=False)
     frames = persons.column("frame").to_numpy()[accepted]
     sources = persons.column("source").to_numpy(zero_copy_only=False)[accepted]
     per_frame = np.bincount(frames, minlength=num_frames)
@@ -62,7 +68,8 @@ def write_unknown(dataset: fo.Dataset, ws: Workspace) -> None:
     for view in ws.recording.views:
         spans = unknown_intervals(ws.covered(view.id))
         counts[view.id] = {"num_unknown": sum(last - first + 1 for first, last in spans)}
-        _write_intervals(dataset, ws.recording.id, view.id, "unknown", spans)
+        found = [fo.TemporalDetection(label="unknown", support=list(span)) for span in spans]
+        _write_intervals(dataset, ws.recording.id, view.id, "unknown", found)
     _write_counts(dataset, ws, counts)
 
 
@@ -74,7 +81,56 @@ def write_person_counts(dataset: fo.Dataset, ws: Workspace, persons: dict[str, p
         DatasetError: the recording is not in the dataset.
     """
     counts = {name: person_counts(table, ws.recording.view(name).num_frames) for name, table in persons.items()}
-    _write_counts(dataset, ws, counts)
+    _write_counts(dataset, ws, counts, greatest=("num_persons",))
+
+
+@database()
+def write_missed_counts(dataset: fo.Dataset, ws: Workspace) -> None:
+    """Write ``num_missed``, ``missed_risk``, ``longest_exposure`` and the intervals of a retrieved recording.
+
+    ``num_missed`` counts the intervals "likely_missed", ``missed_risk`` is the expected number of person-seconds that
+    are missed, ``longest_exposure`` the seconds of the longest such interval.
+
+    Raises:
+        DatasetError: the recording is not in the dataset.
+        WorkspaceError: a table is damaged.
+    """
+    intervals = pa.concat_tables([ws.whole("synchrony"), ws.whole("intervals")]).to_pylist()
+    counts: dict[str, dict[str, float]] = {}
+    for view in ws.recording.views:
+        mine = [row for row in intervals if row["view"] == view.id]
+        times = ws.frames(view.id).column("time").to_numpy()
+        for label in (LIKELY_MISSED, *SYNCHRONY):
+            rows = [row for row in mine if row["label"] == label]
+            _write_intervals(dataset, ws.recording.id, view.id, label, [_interval(row, times) for row in rows])
+        lengths = [row["stop"] - row["start"] for row in mine if row["label"] == LIKELY_MISSED]
+        counts[view.id] = {
+            "num_missed": len(lengths),
+            "missed_risk": missed_person_seconds(ws.missed(view.id), times),
+            "longest_exposure": float(max(lengths, default=0.0)),
+        }
+    _write_counts(dataset, ws, counts, greatest=("longest_exposure",))
+
+
+def missed_person_seconds(missed: pa.Table, times: NDArray[np.float64]) -> float:
+    """Expected person-seconds missed in a view.
+
+    Args:
+        missed: ``MISSED`` of the view.
+        times: (F,) time of each of its frames, in seconds.
+    """
+    if not missed.num_rows:
+        return 0.0
+    lasts = np.diff(times, append=times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 0.0))
+    return float((missed.column("probability").to_numpy() * lasts[missed.column("frame").to_numpy()]).sum())
+
+
+def _interval(row: dict[str, Any], times: NDArray[np.float64]) -> fo.TemporalDetection:
+    first = int(np.clip(np.searchsorted(times, row["start"]), 0, len(times) - 1))
+    last = int(np.clip(np.searchsorted(times, row["stop"]) - 1, first, len(times) - 1))
+    return fo.TemporalDetection(
+        label=row["label"], support=[first + 1, last + 1], confidence=row["confidence"], reason=row["reason"]
+    )
 
 
 @database()
@@ -97,21 +153,24 @@ def outdate_release(dataset: fo.Dataset, recording: str) -> None:
         write_release_status(dataset, recording, "outdated")
 
 
-def _write_counts(dataset: fo.Dataset, ws: Workspace, counts: dict[str, Counts]) -> None:
-    """The mosaic gets the sums, and of ``num_persons`` the greatest: it stands for the recording in the grid."""
+def _write_counts(
+    dataset: fo.Dataset, ws: Workspace, counts: Mapping[str, Mapping[str, float]], greatest: tuple[str, ...] = ()
+) -> None:
+    """The mosaic stands for the recording in the grid: it gets the sums over the views, or the greatest."""
     ids = datasets.slice_ids(dataset, ws.recording.id)
     for name in next(iter(counts.values())):
         values = {ids[view]: found[name] for view, found in counts.items()}
-        whole = max(values.values()) if name == "num_persons" else sum(values.values())
+        whole = max(values.values()) if name in greatest else sum(values.values())
         _set(dataset, name, values | {ids[schema.MOSAIC]: whole})
 
 
-def _write_intervals(dataset: fo.Dataset, recording: str, view: str, label: str, spans: list[tuple[int, int]]) -> None:
+def _write_intervals(
+    dataset: fo.Dataset, recording: str, view: str, label: str, ours: list[fo.TemporalDetection]
+) -> None:
     """Replace the intervals of one label; those of other labels stay."""
     collection, sample = datasets.one(dataset, recording, view)
     present = sample[schema.INTERVALS]
     others = [d for d in present.detections if d.label != label] if present else []
-    ours = [fo.TemporalDetection(label=label, support=list(span)) for span in spans]
     value = fo.TemporalDetections(detections=others + ours)
     collection.set_values(schema.INTERVALS, {sample.id: value}, key_field="id")
 

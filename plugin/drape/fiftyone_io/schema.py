@@ -18,6 +18,7 @@ MOSAIC = "mosaic"
 INTERVALS = "intervals"
 CANDIDATES = "frames.candidates"
 PERSONS = "frames.persons"
+MISSED = "frames.missed"
 PERSON = "person"
 
 IDENTITY: dict[str, type[fo.Field]] = {
@@ -33,14 +34,21 @@ ROLLUPS: dict[str, type[fo.Field]] = {
     "num_interpolated": fo.IntField,
     "num_empty": fo.IntField,
     "num_unknown": fo.IntField,
+    "num_missed": fo.IntField,
+    "missed_risk": fo.FloatField,
+    "longest_exposure": fo.FloatField,
     "release_status": fo.StringField,
 }
 INDEXED = ("recording", "view", *ROLLUPS)
 
-_DETECTIONS = ("candidates", "persons")
+_DETECTIONS = ("candidates", "persons", "missed")
 _ATTRIBUTES: dict[str, type[fo.Field]] = {
     "persons.detections.source": fo.StringField,
     "persons.detections.score": fo.FloatField,
+    "persons.detections.over_time": fo.FloatField,
+    "persons.detections.over_views": fo.FloatField,
+    "persons.detections.copy": fo.BooleanField,
+    "missed.detections.reason": fo.StringField,
 }
 
 
@@ -155,6 +163,6 @@ def _arrange(dataset: fo.Dataset) -> None:
     for name in rest:
         groups[name].expanded = False
     config.sidebar_groups = [groups[n] for n in first] + documents + [groups[n] for n in rest]
-    config.active_fields = fo.ActiveFields(paths=["view", PERSONS, INTERVALS])
+    config.active_fields = fo.ActiveFields(paths=["view", PERSONS, MISSED, INTERVALS])
     config.color_scheme = fo.ColorScheme(color_by="instance")
     dataset.save()

@@ -11,6 +11,8 @@ from drape.fiftyone_io.connection import database
 
 WEAK = 0.3
 """Candidates below this score are the ones that a single frame's detector would hardly be believed."""
+LIKELY = 0.5
+"""Probability from which on a place where somebody may be missed is listed."""
 
 
 @database()
@@ -33,11 +35,24 @@ def save_views(dataset: fo.Dataset) -> list[str]:
         )
     if flat.exists("num_persons").limit(1):
         views["Detected persons"] = (_by_source(flat, "detected"), "Persons with a detector box of their own")
+        views["Retrieved by tracking"] = (
+            _by_source(flat, "tracked"),
+            "Persons whose score alone would not have sufficed, found because they were seen before and after",
+        )
         views["Interpolated persons"] = (_by_source(flat, "interpolated"), "Persons filled in between detections")
         views["Reviewed persons"] = (_by_source(flat, "reviewed"), "Persons that a curator added or moved")
         views["Frames without a person"] = (
             flat.match(F("num_empty") > 0).match_frames(F("persons.detections").length() == 0),
             "Frames in which nobody was accepted",
+        )
+    if flat.exists("num_missed").limit(1):
+        views["Retrieved by association"] = (
+            _by_source(flat, "associated"),
+            "Persons whose score alone would not have sufficed, found because other views see them",
+        )
+        views["Likely missed persons"] = (
+            flat.match(F("num_missed") > 0).filter_labels(schema.MISSED, F("confidence") >= LIKELY),
+            f"Places where somebody is missed with a probability of {LIKELY} or more; look here first",
         )
     for name, (view, description) in views.items():
         dataset.save_view(name, view, description=description, overwrite=True)

@@ -77,16 +77,47 @@ def write_persons(
         )
 
 
+@database()
+def write_missed(dataset: fo.Dataset, ws: Workspace, progress: Progress = silent) -> None:
+    """Write where each view's persons are likely missed into ``frames.missed``; what was there is replaced.
+
+    Raises:
+        DatasetError: the recording is not in the dataset, or the database cannot be used.
+        WorkspaceError: a table is damaged.
+    """
+    for view in ws.recording.views:
+        columns = partial(missed_columns, ws.recording.id, view.id)
+        _write_view(dataset, ws, view, schema.MISSED, ws.missed(view.id), columns, progress)
+
+
 def person_columns(recording: str, view: str, table: pa.Table) -> dict[str, list[Any]]:
     """The attributes of each row of a ``PERSONS`` table of a view, as FiftyOne keeps them."""
-    tracklets = table.column("tracklet").to_pylist()
-    instances = instance_ids(recording, view, tracklets)
     return {
         "confidence": floats(table, "existence"),
-        "index": tracklets,
-        "instance": [{"_id": instances[t], "_cls": "Instance"} for t in tracklets],
+        **_identity(recording, view, table),
         "source": table.column("source").to_pylist(),
         "score": floats(table, "score"),
+        "over_time": floats(table, "over_time"),
+        "over_views": floats(table, "over_views"),
+        "copy": table.column("copy").to_pylist(),
+    }
+
+
+def missed_columns(recording: str, view: str, table: pa.Table) -> dict[str, list[Any]]:
+    """The attributes of each row of a ``MISSED`` table of a view, as FiftyOne keeps them."""
+    return {
+        "confidence": floats(table, "probability"),
+        **_identity(recording, view, table),
+        "reason": table.column("reason").to_pylist(),
+    }
+
+
+def _identity(recording: str, view: str, table: pa.Table) -> dict[str, list[Any]]:
+    tracklets, persons = table.column("tracklet").to_pylist(), table.column("person").to_pylist()
+    instances = instance_ids(recording, view, tracklets, persons)
+    return {
+        "index": tracklets,
+        "instance": [{"_id": one, "_cls": "Instance"} if one is not None else None for one in instances],
     }
 
 

@@ -149,13 +149,15 @@ def segment_folder(ws: Workspace, stage: str, view: View, stamp: str) -> Path:
 def finished_frames(folder: Path) -> int:
     """Number of frames that finished segments cover without a hole; later ones are removed."""
     stop = 0
+    others = ("candidates", "glimpses")
     for path in sorted(folder.glob("*.covered")):
         first, last = (int(part) for part in path.stem.split("-"))
-        if first == stop and path.with_suffix(".candidates").is_file():
+        if first == stop and all(path.with_suffix(f".{kind}").is_file() for kind in others):
             stop = last
         else:
             path.unlink()
-    for path in folder.glob("*.candidates"):
-        if not path.with_suffix(".covered").is_file():
-            path.unlink()
+    for kind in others:
+        for path in folder.glob(f"*.{kind}"):
+            if not path.with_suffix(".covered").is_file():
+                path.unlink()
     return stop

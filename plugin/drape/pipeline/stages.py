@@ -16,6 +16,9 @@ from drape.progress import Progress, silent
 from drape.recording import View
 from drape.tracking import TrackingConfig, track_view
 
+DETECTED = ("candidates", "glimpses", "covered")
+"""Tables that detection makes."""
+
 
 def detect(ws: Workspace, config: DetectionConfig | None = None, progress: Progress = silent) -> dict[str, Any]:
     """Find candidates in every frame of every view.
@@ -39,8 +42,9 @@ def detect(ws: Workspace, config: DetectionConfig | None = None, progress: Progr
         for segment in detect_view(view, holder[0], config, start=start, progress=progress):
             name = f"{segment.start:09d}-{segment.stop:09d}"
             tables.write(segment.candidates, folder / f"{name}.candidates")
+            tables.write(segment.glimpses, folder / f"{name}.glimpses")
             tables.write(segment.covered, folder / f"{name}.covered")
-        for kind in ("candidates", "covered"):
+        for kind in DETECTED:
             tables.join(sorted(folder.glob(f"*.{kind}")), ws.path(kind, view.id), SCHEMAS[kind])
         covered = ws.covered(view.id)
         shutil.rmtree(folder)
@@ -57,7 +61,7 @@ def detect(ws: Workspace, config: DetectionConfig | None = None, progress: Progr
     def about() -> dict[str, Any]:
         return {"detector": {"name": holder[0].name, **holder[0].fingerprint}}
 
-    return each_view(ws, "detect", "detection", config, inputs, ("candidates", "covered"), work, about)
+    return each_view(ws, "detect", "detection", config, inputs, DETECTED, work, about)
 
 
 def track(ws: Workspace, config: TrackingConfig | None = None, progress: Progress = silent) -> dict[str, Any]:

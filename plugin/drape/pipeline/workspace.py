@@ -4,7 +4,7 @@
 
     recording.json            the recording with its facts (private: it names the media)
     frames/VIEW.parquet       ingest
-    covered/VIEW.parquet, candidates/VIEW.parquet   detect
+    covered/VIEW.parquet, candidates/VIEW.parquet, glimpses/VIEW.parquet   detect
     tracklets/VIEW.parquet    track
     pairs.parquet, identities.parquet, expected.parquet, clocks.parquet, synchrony.parquet   associate
     persons/VIEW.parquet, missed/VIEW.parquet, intervals.parquet                             retrieve
@@ -35,6 +35,7 @@ SCHEMAS = {
     "frames": tables.FRAMES,
     "covered": tables.COVERED,
     "candidates": tables.CANDIDATES,
+    "glimpses": tables.GLIMPSES,
     "tracklets": tables.TRACKLETS,
     "persons": tables.PERSONS,
     "missed": tables.MISSED,
