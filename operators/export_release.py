@@ -56,7 +56,7 @@ class ExportRelease(DrapeOperator):
         config_section(inputs, ctx.params, SECTION, ReleaseConfig)
 
     def problems(self, ctx: foo.ExecutionContext) -> Problems:
-        found = targets.target_problems(ctx) or targets.stage_problems(ctx, "persons", "track_persons")
+        found = targets.target_problems(ctx) or targets.stage_problems(ctx, "tracklets", "track_persons")
         if not found:
             found = releases.release_problems(ctx, targets.private_names(ctx))
         return found | config_problems(ctx.params, SECTION, ReleaseConfig)

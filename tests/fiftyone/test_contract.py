@@ -41,8 +41,9 @@ def test_frame_fields_and_sources_are_those_of_the_schema() -> None:
     assert {f"frames.{name}" for row in rows("Frame fields") for name in names(row[0])} == {
         schema.CANDIDATES,
         schema.PERSONS,
+        schema.MISSED,
     }
-    assert set(tables.SOURCES) <= names(section("Frame fields"))
+    assert set(tables.SOURCES) | set(tables.REASONS) <= names(section("Frame fields"))
 
 
 def test_release_fields_are_the_allow_list() -> None:
@@ -56,7 +57,15 @@ def test_release_fields_are_the_allow_list() -> None:
         ("Workspace", "frames/VIEW.parquet", tables.FRAMES),
         ("Workspace", "covered/VIEW.parquet", tables.COVERED),
         ("Workspace", "candidates/VIEW.parquet", tables.CANDIDATES),
+        ("Workspace", "glimpses/VIEW.parquet", tables.GLIMPSES),
+        ("Workspace", "tracklets/VIEW.parquet", tables.TRACKLETS),
+        ("Workspace", "pairs.parquet", tables.PAIRS),
+        ("Workspace", "identities.parquet", tables.IDENTITIES),
+        ("Workspace", "expected.parquet", tables.EXPECTED),
+        ("Workspace", "clocks.parquet", tables.CLOCKS),
+        ("Workspace", "synchrony.parquet", tables.INTERVALS),
         ("Workspace", "persons/VIEW.parquet", tables.PERSONS),
+        ("Workspace", "missed/VIEW.parquet", tables.MISSED),
         ("Release", "VIEW.frames.parquet", tables.FRAMES),
         ("Release", "VIEW.states.parquet", tables.STATES),
         ("Release", "VIEW.regions.parquet", tables.REGIONS),

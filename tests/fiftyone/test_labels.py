@@ -154,6 +154,9 @@ def test_documents_are_those_fiftyone_would_make(theatre: Theatre) -> None:
             instance=fo.Instance(id=str(columns["instance"][k]["_id"])),
             source=columns["source"][k],
             score=columns["score"][k],
+            over_time=columns["over_time"][k],
+            over_views=columns["over_views"][k],
+            copy=columns["copy"][k],
         )
         assert _plain(label.to_dict()) == _plain(document)
 
@@ -169,7 +172,7 @@ def test_ids_follow_from_their_keys_and_do_not_meet() -> None:
     everything = [
         *object_ids("a", range(20_000)),
         *object_ids("b", range(20_000)),
-        *instance_ids("r", "v", range(99)).values(),
+        *instance_ids("r", "v", range(99), [None] * 99),
     ]
     assert len(set(everything)) == 40_099
     assert all(isinstance(one, ObjectId) for one in everything[:3])
@@ -242,6 +245,7 @@ def test_saved_views_hold_what_they_say(theatre: Theatre) -> None:
         "Low-confidence candidates",
         "Unknown frames",
         "Detected persons",
+        "Retrieved by tracking",
         "Interpolated persons",
         "Reviewed persons",
         "Frames without a person",
