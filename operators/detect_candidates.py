@@ -2,59 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import fiftyone.operators as foo
-import fiftyone.operators.types as types
 from drape.detection import DetectionConfig, registered_detectors
 from drape.fiftyone_io import stages
+from drape.progress import Progress
 
 from . import targets
-from .base import DrapeOperator, Result, Steps
-from .forms import Problems, config_from, config_problems, config_section, settings
-
-SECTION = "detection"
+from .stage import Record, StageOperator
 
 
-class DetectCandidates(DrapeOperator):
+class DetectCandidates(StageOperator):
     """Writes ``frames.candidates``: every box that the detector finds, low scores included."""
 
     NAME = "detect_candidates"
     LABEL = "Detect candidates"
     DESCRIPTION = "Find every box that may hold a person, in every frame of every view"
+    SECTION = "detection"
+    ACTION = "Detect candidates in"
+    MODEL = DetectionConfig
 
-    def __call__(
-        self,
-        sample_collection: Any,
-        config: DetectionConfig | Mapping[str, Any] | None = None,
-        delegate: bool = False,
-    ) -> Any:
-        """Detect candidates in the recordings that a dataset or view holds.
+    def run(self, dataset: Any, recording: str, config: DetectionConfig, progress: Progress) -> Record:
+        return stages.detect(dataset, recording, config, progress)
 
-        Args:
-            sample_collection: a dataset of recordings, or a view of it.
-            config: settings; what is left out has its default.
-            delegate: queue the work for a worker instead of doing it now.
+    def counts(self, records: list[Record]) -> dict[str, int]:
+        return targets.totals(records, "frames", "candidates", "unknown_frames")
 
-        Returns:
-            FiftyOne's execution result; ``.result`` holds ``recordings``, ``frames``, ``candidates``,
-            ``unknown_frames``.
-        """
-        ctx = {"view": sample_collection.view(), "params": settings(SECTION, config)}
-        return foo.execute_operator(self.uri, ctx, request_delegation=delegate)
-
-    def form(self, ctx: foo.ExecutionContext, inputs: types.Object) -> None:
-        targets.target_field(ctx, inputs, "Detect candidates in")
-        config_section(inputs, ctx.params, SECTION, DetectionConfig, {"preset": registered_detectors()})
-
-    def problems(self, ctx: foo.ExecutionContext) -> Problems:
-        return targets.target_problems(ctx) | config_problems(ctx.params, SECTION, DetectionConfig)
-
-    def work(self, ctx: foo.ExecutionContext, steps: Steps) -> Result:
-        config = config_from(ctx.params, SECTION, DetectionConfig)
-        recordings = targets.recordings(ctx)
-        steps.plan(len(recordings))
-        records = [stages.detect(ctx.dataset, recording, config, steps.begin()) for recording in recordings]
-        self.reload(ctx)
-        return {"recordings": len(records), **targets.totals(records, "frames", "candidates", "unknown_frames")}
+    def choices(self) -> Mapping[str, Sequence[str]]:
+        return {"preset": registered_detectors()}
