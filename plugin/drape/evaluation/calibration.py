@@ -49,7 +49,8 @@ def equal_counts(probabilities: ArrayLike, bins: int = 10) -> NDArray[np.float64
     """Edges of bins that hold about equally many of the probabilities; fewer bins where many are equal."""
     p, _ = _checked(probabilities, np.zeros(np.shape(probabilities)))
     inner = np.quantile(p, np.linspace(0, 1, _number(bins) + 1)[1:-1]) if len(p) else np.zeros(0)
-    return np.unique(np.concatenate([[0.0], inner, [1.0]]))
+    edges: NDArray[np.float64] = np.unique(np.concatenate([[0.0], inner, [1.0]]))
+    return edges
 
 
 def expected_calibration_error(table: pa.Table) -> float:
@@ -89,7 +90,8 @@ def _distances(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]
     """Count and distance of the bins that are not empty."""
     rows = table.filter(table.column("predicted").is_valid())
     predicted, observed = rows.column("predicted").to_numpy(), rows.column("observed").to_numpy()
-    return rows.column("count").to_numpy(), np.abs(predicted - observed)
+    distance: NDArray[np.float64] = np.abs(predicted - observed)
+    return rows.column("count").to_numpy(), distance
 
 
 def _checked(probabilities: ArrayLike, outcomes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -110,7 +112,7 @@ def _number(bins: int) -> int:
 def _edges(bins: int | ArrayLike) -> NDArray[np.float64]:
     if isinstance(bins, int | np.integer):
         return np.linspace(0, 1, _number(int(bins)) + 1)
-    edges = np.asarray(bins, np.float64)
+    edges: NDArray[np.float64] = np.asarray(bins, np.float64)
     if edges.ndim != 1 or len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or not (np.diff(edges) > 0).all():
         raise EvaluationError("The edges of the bins are unusable", "Let them increase from 0 to 1")
     return edges
