@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drape.simulator.backdrop import Backdrop, projected
 from drape.simulator.figure import Figures
-from drape.simulator.raster import measure, rasterise
+from drape.simulator.raster import label, measure, rasterise
 from drape.simulator.shading import Lights, blend_mirrored, resolve, shade
 
 Array = NDArray[np.float64]
@@ -63,6 +63,7 @@ class Buffers:
         self.depth, self.second, self.third = (np.zeros(shape, np.float32) for _ in range(3))
         self.triangle = np.full(shape, -1, np.int32)
         self.cover = np.zeros(shape, np.uint32)
+        self.planes = (self.depth, self.triangle, self.second, self.third, self.cover)
         self.window = np.zeros(4, np.int64)
 
     def open(self, window: NDArray[np.int64]) -> tuple[slice, slice]:
@@ -129,18 +130,11 @@ class Canvas:
         inside = buffers.open(self._window(uv, inverse, shown))
         buffers.depth[inside] = np.where(pane[inside], 0, np.inf) if pane is not None else depth[inside]  # type: ignore[index]
         for p in np.flatnonzero(shown):
-            rows = np.s_[p : p + 1]
             first = int(p) * len(self._heads)
-            self._draw_person(buffers, uv, inverse, rows, first)
+            rasterise(uv, inverse, self._faces[p], self._bits[p], first, *buffers.planes)
         if pane is not None:
             buffers.cover[inside] *= pane[inside]
         return self._count(buffers, uv, inverse)
-
-    def _draw_person(self, buffers: Buffers, uv: Floats, inverse: Floats, rows: slice, first: int) -> None:
-        rasterise(
-            uv, inverse, self._faces[rows][0], self._bits[rows][0], first, buffers.depth, buffers.triangle,
-            buffers.second, buffers.third, buffers.cover,
-        )
 
     def _count(self, buffers: Buffers, uv: Floats, inverse: Floats) -> Counted:
         visible, full, count = measure(
@@ -155,19 +149,24 @@ class Canvas:
         valid = (inverse > 0) & np.repeat(shown, len(inverse) // self._people)
         if not valid.any():
             return np.zeros(4, np.int64)
-        low, high = uv[valid].min(axis=0), uv[valid].max(axis=0)
+        corners = uv if valid.all() else uv[valid]
+        low, high = corners.min(axis=0), corners.max(axis=0)
         ss, limit = self._ss, (width, height)
         x1, y1 = (int(np.clip(np.floor(low[i] / ss) * ss, 0, limit[i])) for i in range(2))
         x2, y2 = (int(np.clip(np.ceil(high[i] / ss) * ss, 0, limit[i])) for i in range(2))
         return np.array([x1, y1, max(x1, x2), max(y1, y2)], np.int64)
 
+    def label(self, buffers: Buffers, numbers: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+        """Write the number of the person seen at each pixel's middle sample; ``numbers`` (P,), ``out`` (H, W)."""
+        label(buffers.window, buffers.triangle, self.owner, numbers, self._ss, out)
+
     def paint(self, backdrop: Backdrop, bodies: Bodies, lights: Lights) -> Floats:
         """Light what ``draw`` drew; the picture (H, W, 3) BGR, valid until the next call."""
         self._shade(self.front, backdrop, bodies, lights, backdrop.camera.eye)
         shadow = backdrop.shadows.of_people(bodies.vertices.reshape(self._people, -1, 3)[bodies.shown].reshape(-1, 3))
-        resolve(
-            backdrop.picture, backdrop.samples, shadow, self.front.triangle, self._samples, self._ss, self.picture
-        )
+        front, samples = self.front, self._samples
+        still = (backdrop.picture, backdrop.samples)
+        resolve(front.window, *still, shadow, front.triangle, samples, self._ss, self.picture)
         return self.picture
 
     def paint_mirrored(self, backdrop: Backdrop, bodies: Bodies, lights: Lights, mirror: Mirror) -> None:

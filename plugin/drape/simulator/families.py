@@ -31,8 +31,8 @@ class Look:
         colours: how many colours of scrubs a crew wears.
     """
 
-    brightness: Range = (0.92, 1.12)
-    warmth: Range = (-0.06, 0.06)
+    brightness: Range = (1.2, 1.5)
+    warmth: Range = (-0.05, 0.05)
     camera_height: Range = (0.76, 0.92)
     camera_distance: Range = (0.84, 0.95)
     aim_height: Range = (0.65, 0.95)
@@ -53,8 +53,8 @@ LOOKS: dict[Family, Look] = {
         camera_height=(0.96, 0.985), camera_distance=(0.5, 0.75), aim_height=(0.4, 0.6), field_of_view=(84.0, 90.0)
     ),
     "gowned": Look(gowned=(0.9, 1.0), colours=(1, 1)),
-    "hazy": Look(haze=(0.3, 0.5), blur=(0.9, 1.3), brightness=(0.75, 0.95)),
-    "compressed": Look(jpeg=(22, 34), blur=(0.9, 1.4), noise=(0.015, 0.025), brightness=(0.7, 0.95)),
+    "hazy": Look(haze=(0.3, 0.5), blur=(0.9, 1.3), brightness=(0.95, 1.2)),
+    "compressed": Look(jpeg=(22, 34), blur=(0.9, 1.4), noise=(0.015, 0.025), brightness=(0.9, 1.2)),
     "new": Look(
         brightness=(0.42, 0.62),
         warmth=(-0.10, 0.10),

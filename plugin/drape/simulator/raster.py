@@ -137,3 +137,20 @@ def measure(
                 visible[p, 2] = max(visible[p, 2], x + 1)
                 visible[p, 3] = max(visible[p, 3], y + 1)
     return visible, full, count
+
+
+@kernel
+def label(
+    window: NDArray[np.int64],
+    triangle: NDArray[np.int32],
+    owner: NDArray[np.int32],
+    numbers: NDArray[np.uint8],
+    ss: int,
+    out: NDArray[np.uint8],
+) -> None:
+    """Write into ``out`` (H, W) the number (P,) of the person seen at the middle sample of each pixel, if any."""
+    for y in range(window[1] // ss, window[3] // ss):
+        for x in range(window[0] // ss, window[2] // ss):
+            seen = triangle[y * ss + ss // 2, x * ss + ss // 2]
+            if seen >= 0 and numbers[owner[seen]] > 0:
+                out[y, x] = numbers[owner[seen]]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drape.simulator.families import Look
+from drape.simulator.raster import kernel
 from drape.simulator.seeds import generator
 
 Floats = NDArray[np.float32]
@@ -14,6 +15,29 @@ Image = NDArray[np.uint8]
 
 SHIFTS = 64
 """Noise is one table, shifted by up to this many pixels per frame."""
+
+
+@kernel
+def _expose(picture: Floats, gain: Floats, exposure: float, stray: float, out: Floats) -> None:
+    height, width = picture.shape[:2]
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                out[y, x, c] = picture[y, x, c] * gain[y, x, c] * exposure + stray
+
+
+@kernel
+def _digitise(raw: Floats, noise: Floats, out: Image) -> None:
+    """Bright parts are compressed, noise is added, and the result rounded."""
+    height, width = raw.shape[:2]
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                value = raw[y, x, c]
+                if value > np.float32(0.75):
+                    value /= np.float32(1.0) + np.float32(0.25) * (value - np.float32(0.75))
+                value = value * np.float32(255.0) + noise[y, x, c] + np.float32(0.5)
+                out[y, x, c] = np.uint8(min(max(value, np.float32(0.0)), np.float32(255.0)))
 
 
 class Sensor:
@@ -47,18 +71,13 @@ class Sensor:
 
     def __call__(self, picture: Floats, frame: int, exposure: float = 1.0) -> Image:
         """The frame (H, W, 3) uint8 BGR of a picture (H, W, 3); ``exposure`` is a factor, ``frame`` keys the noise."""
-        raw = cv2.multiply(picture, self._gain)
-        if self._haze > 0:
-            raw = cv2.add(raw, np.full(4, 0.55 * self._haze))
-        if exposure != 1.0:
-            raw *= np.float32(exposure)
+        raw = np.empty_like(picture)
+        _expose(picture, self._gain, np.float32(exposure), np.float32(0.55 * self._haze * exposure), raw)
         if self._blur > 0.2:
             raw = cv2.GaussianBlur(raw, (0, 0), self._blur)
-        bright = cv2.max(cv2.subtract(raw, np.full(4, 0.75)), 0)
-        toned = cv2.divide(raw, cv2.add(cv2.multiply(bright, 0.25), np.full(4, 1.0)), scale=255)
         dy, dx = generator(self._key[0], "noise", self._key[1], frame).integers(0, SHIFTS, 2)
         height, width = picture.shape[:2]
-        noisy = cv2.add(toned, self._noise[dy : dy + height, dx : dx + width])
-        exact = cv2.convertScaleAbs(cv2.max(noisy, 0))
+        exact = np.empty(picture.shape, np.uint8)
+        _digitise(raw, self._noise[dy : dy + height, dx : dx + width], exact)
         _, coded = cv2.imencode(".jpg", exact, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
         return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)

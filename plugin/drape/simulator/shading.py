@@ -96,11 +96,19 @@ def shade(
 
 @kernel
 def resolve(
-    still: Floats, still_samples: Floats, shadow: Floats, triangle: NDArray[np.int32], samples: Floats, ss: int, out: Floats
+    window: NDArray[np.int64],
+    still: Floats,
+    still_samples: Floats,
+    shadow: Floats,
+    triangle: NDArray[np.int32],
+    samples: Floats,
+    ss: int,
+    out: Floats,
 ) -> None:
     """Average ss x ss samples where a person has at least one; elsewhere the room's picture times the shadow.
 
     Args:
+        window: (4,) x1, y1, x2, y2 in samples: where people are.
         still: (H, W, 3) picture of the empty room.
         still_samples: (H ss, W ss, 3) its samples.
         shadow: (H, W) factor.
@@ -110,19 +118,21 @@ def resolve(
         out: (H, W, 3) written.
     """
     height, width = out.shape[:2]
-    share = np.float32(1.0 / (ss * ss))
     for y in range(height):
         for x in range(width):
+            dim = shadow[y, x]
+            for c in range(3):
+                out[y, x, c] = still[y, x, c] * dim
+    share = np.float32(1.0 / (ss * ss))
+    for y in range(window[1] // ss, window[3] // ss):
+        for x in range(window[0] // ss, window[2] // ss):
             seen = False
             for j in range(ss):
                 for i in range(ss):
-                    if triangle[y * ss + j, x * ss + i] >= 0:
-                        seen = True
-            dim = shadow[y, x]
+                    seen |= triangle[y * ss + j, x * ss + i] >= 0
             if not seen:
-                for c in range(3):
-                    out[y, x, c] = still[y, x, c] * dim
                 continue
+            dim = shadow[y, x]
             for c in range(3):
                 total = np.float32(0)
                 for j in range(ss):

@@ -7,11 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drape.simulator.mesh import Solid
+from drape.simulator.raster import kernel
 
 Floats = NDArray[np.float32]
 
 CELL = 0.05
 _NO_SHADOW = ("shell", "corridor", "lamps", "frame")
+
+
+@kernel
+def _darken(density: Floats, floor: Floats, low: Floats, out: Floats) -> None:
+    height, width = out.shape
+    for y in range(height):
+        for x in range(width):
+            feet = np.float32(0.45) * density[y, x, 0] * floor[y, x]
+            out[y, x] = np.float32(1.0) - feet - np.float32(0.30) * density[y, x, 1] * low[y, x]
 
 
 class ShadowMap:
@@ -25,8 +35,8 @@ class ShadowMap:
     def __init__(self, place: Floats, size: tuple[float, float, float]) -> None:
         self._half = np.array(size[:2]) / 2 + 0.3
         self._counts = np.ceil(2 * self._half / CELL).astype(int)
-        self._x = np.ascontiguousarray((place[..., 0] + self._half[0]) / CELL - 0.5, np.float32)
-        self._y = np.ascontiguousarray((place[..., 1] + self._half[1]) / CELL - 0.5, np.float32)
+        x, y = (np.ascontiguousarray((place[..., i] + self._half[i]) / CELL - 0.5, np.float32) for i in range(2))
+        self._maps = cv2.convertMaps(x, y, cv2.CV_16SC2)
         z = place[..., 2]
         self._floor = (z < 0.06).astype(np.float32)
         self._low = np.where((z > 0.06) & (z < 1.35), 0.5, 0).astype(np.float32) + self._floor
@@ -42,7 +52,7 @@ class ShadowMap:
         return np.clip(cv2.GaussianBlur(hit, (0, 0), spread / CELL) * gain * 2, 0, 1)
 
     def _at_pixels(self, density: Floats) -> Floats:
-        return np.asarray(cv2.remap(density, self._x, self._y, cv2.INTER_LINEAR), np.float32)
+        return np.asarray(cv2.remap(density, *self._maps, cv2.INTER_LINEAR), np.float32)
 
     def of_furniture(self, solids: list[Solid]) -> Floats:
         """Factor (H, W) of the shadows of what does not move."""
@@ -53,7 +63,9 @@ class ShadowMap:
     def of_people(self, points: Floats) -> Floats:
         """Factor (H, W) of the shadows of people with vertices (N, 3)."""
         some = points[::3]
-        feet = self._at_pixels(self._density(some[some[:, 2] < 0.35], 0.07, 0.9))
-        body = self._at_pixels(self._density(some, 0.22, 0.5))
-        factor: Floats = 1 - 0.45 * feet * self._floor - 0.30 * body * self._low
+        feet = self._density(some[some[:, 2] < 0.35], 0.07, 0.9)
+        body = self._density(some, 0.22, 0.5)
+        at = self._at_pixels(cv2.merge([feet, body]))
+        factor = np.empty(at.shape[:2], np.float32)
+        _darken(at, self._floor, self._low, factor)
         return factor

@@ -93,10 +93,10 @@ class Stage:
         lights = self.site.room.lights
         counted = self._canvas.draw(backdrop, cast.bodies)
         painted = self._canvas.paint(backdrop, cast.bodies, lights) if picture else None
-        middle = np.s_[self.ss // 2 :: self.ss, self.ss // 2 :: self.ss]
         found = self._observer.rows(backdrop, counted, cast.skeleton, cast.points)
         rows = [row for _, row in found if row.area > 0 or self._indoors(row)]
-        instances = self._numbered(self._canvas.front.triangle[middle], rows, 0)
+        instances = np.zeros(self.size[::-1], np.uint8)
+        self._canvas.label(self._canvas.front, self._numbers(rows, 0), instances)
         for mirror in self._mirrors:
             if np.count_nonzero(backdrop.solid == mirror.solid) < SMALLEST_PANE * self.ss**2:
                 continue
@@ -106,9 +106,7 @@ class Stage:
             if picture:
                 self._canvas.paint_mirrored(backdrop, cast.bodies, lights, mirror)
             copies = [row for _, row in self._observer.rows(backdrop, glass, cast.skeleton, cast.points, mirror)]
-            instances = np.maximum(
-                instances, self._numbered(self._canvas.glass.triangle[middle], copies, len(rows))
-            )
+            self._canvas.label(self._canvas.glass, self._numbers(copies, len(rows)), instances)
             rows += copies
         self._add_still(backdrop, rows, instances)
         return painted, join(rows, instances, camera=backdrop.camera, **frame)
@@ -117,12 +115,12 @@ class Stage:
         """People in the corridor who are not seen are out of the room."""
         return bool(np.all(np.abs(row.position[:2]) < np.array(self.site.plan.size[:2]) / 2))
 
-    def _numbered(self, triangle: NDArray[np.int32], rows: list[Row], first: int) -> NDArray[np.uint8]:
-        number = np.zeros(len(self.figures.people), np.uint8)
+    def _numbers(self, rows: list[Row], first: int) -> NDArray[np.uint8]:
+        """1 + row of each person, (P,); 0 for those without a row."""
+        numbers = np.zeros(len(self.figures.people), np.uint8)
         for i, row in enumerate(rows):
-            number[row.person] = first + i + 1
-        seen: NDArray[np.uint8] = np.where(triangle >= 0, number[self._canvas.owner[np.maximum(triangle, 0)]], 0)
-        return seen.astype(np.uint8)
+            numbers[row.person] = first + i + 1
+        return numbers
 
     def _add_still(self, backdrop: Backdrop, rows: list[Row], instances: NDArray[np.uint8]) -> None:
         """The patient and the pictures on screens; writes into ``rows`` and ``instances``."""
@@ -142,7 +140,7 @@ class Stage:
             )
             rows.append(row)
             x, y = still.corner
-            whole = np.zeros(backdrop.depth.shape, bool)
-            whole[y : y + seen.shape[0], x : x + seen.shape[1]] = seen
-            shown = whole[self.ss // 2 :: self.ss, self.ss // 2 :: self.ss]
-            instances[shown] = len(rows)
+            half, ss = self.ss // 2, self.ss
+            shown = seen[(half - y) % ss :: ss, (half - x) % ss :: ss]
+            top, left = -((half - y) // ss), -((half - x) // ss)
+            instances[top : top + shown.shape[0], left : left + shown.shape[1]][shown] = len(rows)
