@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from drape.anonymization import ReleaseConfig, verify_release
 from drape.cli_options import configure, with_options
+from drape.cli_output import err, out, show_counts, show_manifest, show_recording
+from drape.cli_progress import progress_bars
+from drape.cli_simulate import simulate_command
 from drape.detection import DetectionConfig
 from drape.errors import ConfigError, DrapeError
 from drape.mot import read_detections, write_tracks
@@ -31,9 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
-
 Source = Annotated[
     Path, typer.Argument(help="A video, a folder of videos or of image folders, or a recording manifest (YAML)")
 ]
@@ -44,23 +39,11 @@ ConfigFile = Annotated[
 ]
 
 
-@contextmanager
-def progress_bars() -> Iterator[Any]:
-    """Progress bars on stderr, one per piece of work."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=err) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(done: int, total: int, what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(escape(what), total=total or None)
-            bars.update(tasks[what], completed=done, total=total or None)
-
-        yield report
-
-
 def _base(path: Path | None) -> PipelineConfig:
     return PipelineConfig.from_yaml(path) if path else PipelineConfig()
+
+
+app.command("simulate")(simulate_command)
 
 
 @app.command("ingest")
@@ -68,7 +51,7 @@ def ingest_command(source: Source, workspace: Work) -> None:
     """Read every view once, strictly, and open a workspace for the recording."""
     with progress_bars() as progress:
         ws = ingest(source, workspace, progress)
-    _show_recording(ws)
+    show_recording(ws)
 
 
 @app.command("detect")
@@ -78,7 +61,7 @@ def detect_command(workspace: Work, config: ConfigFile = None, *, detection: dic
     settings = configure(_base(config).detection, detection)
     with progress_bars() as progress:
         record = detect(Workspace.open(workspace), settings, progress)
-    _show_counts("Candidates", record)
+    show_counts("Candidates", record)
 
 
 @app.command("track")
@@ -114,7 +97,7 @@ def track_command(
         raise ConfigError("Nothing to track", "Give --workspace, or --mot VIEW=FILE with --fps and --out")
     with progress_bars() as progress:
         record = track(Workspace.open(workspace), settings, progress)
-    _show_counts("Persons", record)
+    show_counts("Persons", record)
 
 
 def _track_mot(mot: list[str], fps: float, folder: Path, settings: TrackingConfig) -> None:
@@ -140,7 +123,7 @@ def export_command(workspace: Work, out_folder: Out, config: ConfigFile = None, 
     settings = configure(_base(config).release, release)
     with progress_bars() as progress:
         manifest = export(Workspace.open(workspace), settings, out_folder, progress)
-    _show_manifest(manifest)
+    show_manifest(manifest)
 
 
 @app.command("run")
@@ -164,7 +147,7 @@ def run_command(
     )
     with progress_bars() as progress:
         manifest = run(source, workspace, out_folder, settings, progress)
-    _show_manifest(manifest)
+    show_manifest(manifest)
 
 
 @app.command("verify")
@@ -179,45 +162,10 @@ def verify_command(release: Annotated[Path, typer.Argument(help="A release folde
 def info_command(workspace: Annotated[Path, typer.Argument(help="A workspace folder")]) -> None:
     """Show what a workspace holds: views, clocks, stages that have run."""
     ws = Workspace.open(workspace)
-    _show_recording(ws)
+    show_recording(ws)
     for record in ws.records():
         if record["stage"] != "ingest":
-            _show_counts(f"{record['stage']} ({record['seconds']:.1f} s)", record)
-
-
-def _show_recording(ws: Workspace) -> None:
-    table = Table(title=f"{ws.recording.name} ({ws.recording.id})")
-    for column in ("view", "name", "size", "frames", "seconds", "clock offset"):
-        table.add_column(column)
-    for view in ws.recording.views:
-        time = ws.frames(view.id).column("time")
-        span = time[-1].as_py() - time[0].as_py() if len(time) else 0.0
-        size = f"{view.width}x{view.height}"
-        row = (view.id, escape(view.name), size, str(view.num_frames), f"{span:.2f}", f"{view.clock.offset:+.3f} s")
-        table.add_row(*row)
-    out.print(table)
-
-
-def _show_counts(title: str, record: dict[str, Any]) -> None:
-    table = Table(title=title)
-    names = sorted({name for view in record["views"].values() for name in view["counts"]})
-    for column in ("view", *names):
-        table.add_column(column.replace("_", " "), justify="left" if column == "view" else "right")
-    for view, entry in record["views"].items():
-        table.add_row(view, *(str(entry["counts"].get(name, "")) for name in names))
-    out.print(table)
-
-
-def _show_manifest(manifest: dict[str, Any]) -> None:
-    table = Table(title=f"Release {manifest['release']}: verified")
-    for column in ("view", "frames", "detected", "verified empty", "unknown", "masked share"):
-        table.add_column(column, justify="left" if column == "view" else "right")
-    for view in manifest["views"]:
-        states = view["states"]
-        counts = [str(states.get(s, 0)) for s in ("detected", "verified_empty", "unknown")]
-        share = manifest["verdict"]["views"][view["id"]]["masked_share"]
-        table.add_row(view["id"], str(view["frames"]), *counts, f"{share:.1%}")
-    out.print(table)
+            show_counts(f"{record['stage']} ({record['seconds']:.1f} s)", record)
 
 
 def main(arguments: list[str] | None = None) -> None:
