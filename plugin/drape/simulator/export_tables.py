@@ -46,9 +46,9 @@ PERSONS = pa.schema(
         *_numbers("visible", "in_frame", "area", "depth", "position_x", "position_y", "position_z"),
     ]
 )
-"""Who is in a frame. ``person`` is the identity in all views and frames, ``kind`` as in ``simulator.KINDS``. The first box
-is of the whole body inside the frame, the second of what is seen (null: nothing). ``visible`` is the seen share of the
-silhouette inside the frame, ``in_frame`` the share of the whole body's box that lies in it, ``area`` seen pixels,
+"""Who is in a frame. ``person`` is the identity in all views and frames, ``kind`` as in ``simulator.KINDS``. The first
+box is of the whole body inside the frame, the second of what is seen (null: nothing). ``visible`` is the seen share of
+the silhouette inside the frame, ``in_frame`` the share of the whole body's box that lies in it, ``area`` seen pixels,
 ``depth`` metres from the camera, the position that of the pelvis in the world in metres."""
 
 HEADS = pa.schema(
@@ -59,8 +59,8 @@ HEADS = pa.schema(
         pa.field("outline", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""Heads: the ellipse in pixels (full axes, turn in degrees as OpenCV has it; null: unknown), the seen share and the pixels
-of the silhouette inside the frame, and the convex outline as x, y, x, y, ..., hidden parts included."""
+"""Heads: the ellipse in pixels (full axes, turn in degrees as OpenCV has it; null: unknown), the seen share and the
+pixels of the silhouette inside the frame, and the convex outline as x, y, x, y, ..., hidden parts included."""
 
 KEYPOINTS = pa.schema([*_KEY, pa.field("points", pa.list_(pa.float32(), 3 * COUNT), nullable=False)])
 """Key points in the order of COCO-WholeBody, x, y, v: v is 2 seen, 1 hidden, 0 outside or not labelled (x = y = 0)."""
