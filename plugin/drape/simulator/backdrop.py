@@ -63,7 +63,12 @@ class Backdrop:
 
 
 def draw_backdrop(
-    camera: Camera, solids: list[Solid], lights: Lights, size: tuple[float, float, float], ss: int, still: dict[str, list[str]]
+    camera: Camera,
+    solids: list[Solid],
+    lights: Lights,
+    size: tuple[float, float, float],
+    ss: int,
+    still: dict[str, list[str]],
 ) -> Backdrop:
     """Draw the empty room.
 
@@ -87,7 +92,7 @@ def draw_backdrop(
     triangle, cover = np.full(shape, -1, np.int32), np.zeros(shape, np.uint32)
     groups = {name: [i for i, s in enumerate(solids) if s.name in parts] for name, parts in still.items()}
     bits = _bits(groups, still, solids, owner)
-    rasterise(uv, inverse, faces, bits, 0, depth, triangle, second, third, cover)
+    rasterise(uv, inverse, faces, bits, 0, 0, depth, triangle, second, third, cover)
     samples = np.full((*shape, 3), 0.35, np.float32)
     points, eye = vertices.astype(np.float32), camera.eye.astype(np.float32)
     light = (lights.position, lights.power, lights.above, lights.below)

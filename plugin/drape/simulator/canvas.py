@@ -129,9 +129,10 @@ class Canvas:
     ) -> Counted:
         inside = buffers.open(self._window(uv, inverse, shown))
         buffers.depth[inside] = np.where(pane[inside], 0, np.inf) if pane is not None else depth[inside]  # type: ignore[index]
+        facing = -1 if pane is None else 1
         for p in np.flatnonzero(shown):
             first = int(p) * len(self._heads)
-            rasterise(uv, inverse, self._faces[p], self._bits[p], first, *buffers.planes)
+            rasterise(uv, inverse, self._faces[p], self._bits[p], first, facing, *buffers.planes)
         if pane is not None:
             buffers.cover[inside] *= pane[inside]
         return self._count(buffers, uv, inverse)
@@ -173,7 +174,13 @@ class Canvas:
         """Add what ``draw_mirrored`` drew to the picture of ``paint``."""
         self._shade(self.glass, backdrop, bodies, lights, mirror.reflected(backdrop.camera.eye))
         blend_mirrored(
-            self.glass.window, self.front.triangle, self.glass.triangle, self._samples, mirror.strength, self._ss, self.picture
+            self.glass.window,
+            self.front.triangle,
+            self.glass.triangle,
+            self._samples,
+            mirror.strength,
+            self._ss,
+            self.picture,
         )
 
     def _shade(self, buffers: Buffers, backdrop: Backdrop, bodies: Bodies, lights: Lights, eye: Array) -> None:

@@ -36,7 +36,9 @@ def draw_palette(site_seed: int) -> Palette:
     rng = generator(site_seed, "palette")
 
     def pick(*codes: str) -> Array:
-        tinted: Array = np.clip(colour(codes[int(rng.integers(len(codes)))]) * (1 + 0.03 * rng.standard_normal(3)), 0, 1)
+        tinted: Array = np.clip(
+            colour(codes[int(rng.integers(len(codes)))]) * (1 + 0.03 * rng.standard_normal(3)), 0, 1
+        )
         return tinted
 
     return Palette(
@@ -75,7 +77,9 @@ def _anaesthesia(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
     m.box((0, -0.05, 1.55), (0.44, 0.02, 0.33), rng.choice([1, 0.6]) * colour("2f7f4f"))
     for k in range(3):
         m.box((0, -0.31, 0.35 + 0.25 * k), (0.52, 0.02, 0.2), colour("9aa6ad"))
-    m.tube([(0.42, 0.1, 0), (0.42, 0.1, 1.9)], 0.015, STEEL).box((0.42, 0.1, 1.75), (0.14, 0.05, 0.25), colour("dfe6d8"))
+    m.tube([(0.42, 0.1, 0), (0.42, 0.1, 1.9)], 0.015, STEEL).box(
+        (0.42, 0.1, 1.75), (0.14, 0.05, 0.25), colour("dfe6d8")
+    )
 
 
 def _instruments(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
@@ -160,7 +164,9 @@ def _drip(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
     m.tube([(0, 0, 0.05), (0, 0, 1.95)], 0.014, STEEL, 8).tube([(-0.16, 0, 1.9), (0.16, 0, 1.9)], 0.01, STEEL, 6)
     for x in (-0.14, 0.14):
         m.box((x, 0, 1.72), (0.1, 0.03, 0.2), colour("e6ebdf"))
-    m.tube([(0, 0, 0.03), (0, 0, 0.08)], [0.25, 0.05], DARK, 12).box((0, -0.05, 1.15), (0.16, 0.12, 0.22), colour("d9dbd6"))
+    m.tube([(0, 0, 0.03), (0, 0, 0.08)], [0.25, 0.05], DARK, 12).box(
+        (0, -0.05, 1.15), (0.16, 0.12, 0.22), colour("d9dbd6")
+    )
 
 
 def stool(x: float, y: float, height: float, rng: np.random.Generator) -> Mesh:

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drape.simulator.clothing import Person, column
+from drape.simulator.gait import Manners, standing
 from drape.simulator.head import HEIGHTS, head_colours, head_profile, head_swell
 from drape.simulator.loft import Loft, bent_axis, folds
 from drape.simulator.mesh import unit
-from drape.simulator.skeleton import ANKLE, SIDES, Skeleton
+from drape.simulator.skeleton import ANKLE, SIDES, Skeleton, solve
 
 Array = NDArray[np.float64]
 
@@ -43,7 +44,7 @@ class Figures:
         people: who they are.
         height: (P,) metres.
         girth: (P,) factor on the height.
-        faces: (F, 3) int32 triangles of one person.
+        faces: (F, 3) int32 triangles of one person; seen from outside, their corners run anticlockwise.
         is_head: (F,) whether a triangle is of the head.
         colours: (P, V, 3) float32 BGR.
         count: V, vertices of one person.
@@ -55,10 +56,11 @@ class Figures:
         self._gown = column(people, "gown") > 0
         self._rng = rng
         self._lofts: dict[str, Loft] = {}
+        self._reference: tuple[Array, ...] = ()
         self._colours: list[Array] = []
         self.count = 0
         self._build()
-        self.faces = np.concatenate([loft.faces() for loft in self._lofts.values()]).astype(np.int32)
+        self.faces = np.concatenate([self._outward(loft) for loft in self._lofts.values()]).astype(np.int32)
         head = self._lofts["head"].vertices
         self.is_head = (self.faces[:, 0] >= head.start) & (self.faces[:, 0] < head.stop)
         self.head_vertices = np.arange(head.start, head.stop)
@@ -85,8 +87,8 @@ class Figures:
         sleeves = gown | (column(self.people, "long_sleeves") > 0)[:, None, None, None]
         cloth = np.where(gown, self._tint("gown_colour"), self._tint("scrubs"))
         self._add("torso", TORSO_A, TORSO_B, self._folds(16, 18, 0.035), self._torso_colours(cloth, gown))
-        skirt = 0.102 + 0.020 * np.linspace(0, 1, SKIRT_RINGS)
-        skirt_b = 0.074 + 0.024 * np.linspace(0, 1, SKIRT_RINGS)
+        skirt = 0.104 + 0.024 * np.linspace(0, 1, SKIRT_RINGS)
+        skirt_b = 0.080 + 0.032 * np.linspace(0, 1, SKIRT_RINGS)
         skirt[-1] = skirt_b[-1] = 0
         self._add("gown", skirt, skirt_b, self._folds(SKIRT_RINGS, 18, 0.05), self._tint("gown_colour"))
         arm = np.where(sleeves | (np.arange(15)[None, :, None, None] < 7), cloth, self._tint("skin"))
@@ -99,6 +101,19 @@ class Figures:
             self._add(f"{s}_shoe", SHOE_A, SHOE_B, self._folds(8, 10, 0.0), self._tint("shoe"))
         profile = head_profile()
         self._add("head", 0.046 * profile, 0.058 * profile, head_swell(self.people), head_colours(self.people), 0.015)
+
+    def _outward(self, loft: Loft) -> NDArray[np.int64]:
+        """Triangles of a loft whose corners run anticlockwise; which way its rings run shows in any pose."""
+        if not self._reference:
+            still = standing(len(self.people))
+            pose = solve(Manners(self.height, np.random.default_rng(0)).posture(still, 0.0), self.height, self.girth)
+            self._reference = self.mesh(pose, still.sit)
+        gowned = int(np.argmax(self._gown))
+        points, normals = (values[gowned] for values in self._reference)
+        faces = loft.faces()
+        a, b, c = (points[faces[:, i]] for i in range(3))
+        outwards = (np.cross(b - a, c - a) * normals[faces[:, 0]]).sum()
+        return faces if outwards > 0 else faces[:, ::-1]
 
     def _torso_colours(self, cloth: Array, gown: Array) -> Array:
         """Neck of skin, the V of a scrub top, cloth, and trousers below it."""

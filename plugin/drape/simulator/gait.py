@@ -47,6 +47,12 @@ class State:
     present: NDArray[np.bool_]
 
 
+def standing(people: int) -> State:
+    """Everybody stands at the origin."""
+    values = [np.zeros(people) for _ in range(8)]
+    return State(np.zeros((people, 2)), *values, np.zeros((people, 3)), np.ones(people, bool))
+
+
 class Manners:
     """How each of P people of ``height`` (P,) moves: small motions of their own, and where idle hands go."""
 
@@ -115,7 +121,9 @@ class Manners:
             state, 0.27 * h + n[:, 0], sign * 0.075 * h + n[:, 1], np.maximum(0.62 * h, 1.10) + 0.6 * n[:, 2] - low
         )
         low_down = self._place(state, 0.36 * h + 0.5 * n[:, 0], sign * 0.08 * h, 0.26 * h + n[:, 2])
-        idle = np.where((self._idle == 3)[:, None] & (state.sit < 0.5)[:, None], self._idle_hand(3, sign, state, n), 0.0)
+        idle = np.where(
+            (self._idle == 3)[:, None] & (state.sit < 0.5)[:, None], self._idle_hand(3, sign, state, n), 0.0
+        )
         for kind in range(3):
             mine = (self._idle == kind) | ((self._idle == 3) & (state.sit >= 0.5) & (kind == 2))
             idle = np.where(mine[:, None], self._idle_hand(kind, sign, state, n), idle)

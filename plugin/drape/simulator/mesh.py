@@ -72,7 +72,9 @@ class Mesh:
         """Add vertices (V, 3), faces (F, 3) that count from these, colours and normals that broadcast to (V, 3)."""
         points = np.asarray(vertices, float)
         shade = np.broadcast_to(np.asarray(colours, float), points.shape)
-        self._parts.append((points, faces + self._count, shade, np.broadcast_to(np.asarray(normals, float), points.shape)))
+        self._parts.append(
+            (points, faces + self._count, shade, np.broadcast_to(np.asarray(normals, float), points.shape))
+        )
         self._count += len(points)
         return self
 

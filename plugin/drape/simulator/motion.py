@@ -59,7 +59,11 @@ class Motion:
         for act in handovers:
             rows = slice(act.start, act.stop)
             a, b = xy[rows, act.giver], xy[rows, act.taker]
-            near = (np.linalg.norm(a - b, axis=1) < 1.25) & self._present[rows, act.taker] & ~np.isnan(look[rows, act.taker, 0])
+            near = (
+                (np.linalg.norm(a - b, axis=1) < 1.25)
+                & self._present[rows, act.taker]
+                & ~np.isnan(look[rows, act.taker, 0])
+            )
             for person, other in ((act.giver, b), (act.taker, a)):
                 reach[rows, person] = np.maximum(reach[rows, person], near)
                 look[rows, person] = np.where(near[:, None], other, look[rows, person])

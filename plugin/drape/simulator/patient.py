@@ -11,7 +11,7 @@ from drape.simulator.clothing import Wardrobe, dress
 from drape.simulator.equipment import STEEL, Palette
 from drape.simulator.families import Look
 from drape.simulator.figure import Figures
-from drape.simulator.gait import Manners, State
+from drape.simulator.gait import Manners, standing
 from drape.simulator.mesh import Mesh, Solid, colour, turn
 from drape.simulator.plan import Plan
 from drape.simulator.skeleton import Skeleton, solve
@@ -38,7 +38,7 @@ class Patient:
 def lay_patient(plan: Plan, palette: Palette, look: Look, cloth: Wardrobe, rng: np.random.Generator) -> Patient:
     """A patient on the table of a plan."""
     figure = Figures(dress(["patient"], look, cloth, rng), rng)
-    skeleton = solve(Manners(figure.height, rng).posture(_at_rest(), 0.0), figure.height, figure.girth)
+    skeleton = solve(Manners(figure.height, rng).posture(standing(1), 0.0), figure.height, figure.girth)
     vertices, normals = figure.mesh(skeleton, np.zeros(1))
     to_room = turn(plan.table[2])
     move = to_room @ LYING
@@ -54,14 +54,6 @@ def lay_patient(plan: Plan, palette: Palette, look: Look, cloth: Wardrobe, rng: 
     )
     lying = _moved(skeleton, move, origin, place)
     return Patient(head, _drapes(plan, palette, rng), lying, float(figure.height[0]))
-
-
-def _at_rest() -> State:
-    zero = np.zeros(1)
-    flat = np.zeros((1, 2))
-    return State(
-        flat, zero, zero, zero, zero, zero, zero, zero, zero, np.zeros((1, 3)), np.ones(1, bool)
-    )
 
 
 def _moved(skeleton: Skeleton, rotation: Array, origin: Array, place: Array) -> Skeleton:

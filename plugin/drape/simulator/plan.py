@@ -94,7 +94,7 @@ WALL_ITEMS: dict[str, tuple[tuple[float, float], float]] = {
 def draw_plan(site_seed: int) -> Plan:
     """The plan of a site."""
     rng = generator(site_seed, "plan")
-    size = (float(rng.uniform(6.4, 8.6)), float(rng.uniform(5.8, 7.6)), float(rng.uniform(2.8, 3.25)))
+    size = (float(rng.uniform(6.2, 7.8)), float(rng.uniform(5.6, 6.8)), float(rng.uniform(2.8, 3.25)))
     yaw = float(rng.integers(4) * np.pi / 2 + rng.normal(0, 0.08))
     plan = Plan(size, (float(rng.normal(0, 0.2)), float(rng.normal(0, 0.2)), yaw))
     plan.side = float(rng.choice([-1.0, 1.0]))
@@ -140,7 +140,14 @@ def _place_at_table(plan: Plan, rng: np.random.Generator) -> None:
     put("table", 0.0, 0.0, (1.0, 0.4), 1.0)
     if plan.c_arm:
         put("c_arm", 0.55, 1.50 * side, (0.35, 0.6), 1.15, 0.0 if side > 0 else np.pi)
-    put("anaesthesia", -2.0 + rng.normal(0, 0.1), -0.85 * side + rng.normal(0, 0.1), (0.36, 0.32), 1.7, rng.normal(0, 0.2))
+    put(
+        "anaesthesia",
+        -2.0 + rng.normal(0, 0.1),
+        -0.85 * side + rng.normal(0, 0.1),
+        (0.36, 0.32),
+        1.7,
+        rng.normal(0, 0.2),
+    )
     put("instruments", -0.55 + rng.normal(0, 0.15), 1.75 * side, (0.47, 0.28), 0.95, rng.normal(0, 0.1))
     if rng.random() < 0.6:
         put("instruments", 1.75, -0.3 * side + rng.normal(0, 0.3), (0.47, 0.28), 0.95, np.pi / 2 + rng.normal(0, 0.1))
@@ -226,6 +233,11 @@ def _place_posts(plan: Plan, rng: np.random.Generator) -> None:
     post("surgeon", -0.05, -0.60 * side, (0.0, 0.1 * side))
     post("assistant", 0.12, 0.63 * side, (0.1, -0.1 * side))
     post("anaesthetist", -1.4, 0.12 * side, (-0.6, 0.0), seat=bool(rng.random() < 0.4))
-    post("scrub_nurse", -0.45 + rng.normal(0, 0.2), 1.20 * side, (-0.5, 1.75 * side) if rng.random() < 0.5 else (0.0, 0.0))
+    post(
+        "scrub_nurse",
+        -0.45 + rng.normal(0, 0.2),
+        1.20 * side,
+        (-0.5, 1.75 * side) if rng.random() < 0.5 else (0.0, 0.0),
+    )
     post("assistant", 0.62, -0.62 * side, (0.4, 0.0))
     post("technician", 1.35, 0.95 * side, (0.55, 1.2 * side))

@@ -25,6 +25,7 @@ def rasterise(
     faces: NDArray[np.int32],
     bits: NDArray[np.uint32],
     first: int,
+    facing: int,
     depth: NDArray[np.float32],
     triangle: NDArray[np.int32],
     second: NDArray[np.float32],
@@ -39,6 +40,7 @@ def rasterise(
         faces: (F, 3).
         bits: (F,) or-ed into ``cover`` for every fragment, hidden or not: whole silhouettes.
         first: number of the first triangle.
+        facing: draw triangles whose corners run anticlockwise in the picture (-1), clockwise (1), or all (0).
         depth: nearest 1 / depth so far; a fragment must exceed it.
         triangle: number of the nearest triangle.
         second: perspective-correct barycentric weight of its second vertex.
@@ -60,7 +62,7 @@ def rasterise(
         if x0 > x1 or y0 > y1:
             continue
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
-        if -1e-9 < area < 1e-9:
+        if -1e-9 < area < 1e-9 or facing * area < 0:
             continue
         inverse = one / area
         mark = bits[i]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from drape.simulator.clothing import Wardrobe, dress
 from drape.simulator.equipment import DARK
 from drape.simulator.families import Look
 from drape.simulator.figure import Figures
-from drape.simulator.gait import Manners, State
+from drape.simulator.gait import Manners, standing
 from drape.simulator.mesh import Mesh, Solid, grid_faces
 from drape.simulator.plan import Opening, Plan
 from drape.simulator.raster import rasterise
@@ -27,9 +29,7 @@ SHOWN = 0.45
 """Share of the screens that show a person."""
 
 
-def build_screens(
-    plan: Plan, look: Look, cloth: Wardrobe, rng: np.random.Generator
-) -> tuple[list[Solid], list[str]]:
+def build_screens(plan: Plan, look: Look, cloth: Wardrobe, rng: np.random.Generator) -> tuple[list[Solid], list[str]]:
     """Solids of all wall screens, and the names of those that are pictures of people."""
     solids, pictures = [], []
     for i, screen in enumerate(plan.screens):
@@ -83,12 +83,9 @@ def _graphs(rng: np.random.Generator) -> Floats:
 def _portrait(look: Look, cloth: Wardrobe, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
     """A picture (ROWS, COLUMNS, 3) of one person's upper body, and where the person is in it."""
     figure = Figures(dress(["screen"], look, cloth, rng), rng)
-    one, flat = np.zeros(1), np.zeros((1, 2))
-    state = State(
-        flat, rng.uniform(-0.4, 0.4, 1), one, one, one, one + 0.5 * rng.random(), one, one, one, np.zeros((1, 3)), one == 0
-    )
+    state = replace(standing(1), yaw=rng.uniform(-0.4, 0.4, 1), work=rng.uniform(0, 0.5, 1))
     skeleton = solve(Manners(figure.height, rng).posture(state, 0.0), figure.height, figure.girth)
-    vertices, normals = figure.mesh(skeleton, one)
+    vertices, normals = figure.mesh(skeleton, state.sit)
     top = 0.86 * figure.height[0]
     eye = np.array([rng.uniform(1.5, 2.2), rng.uniform(-0.3, 0.3), top])
     camera = look_at(eye, np.array([0.0, rng.uniform(-0.15, 0.15), top - 0.18]), 48, (COLUMNS, ROWS))
@@ -98,8 +95,10 @@ def _portrait(look: Look, cloth: Wardrobe, rng: np.random.Generator) -> tuple[Fl
     uv, inverse = camera.project_local(local).astype(np.float32), camera.inverse_depth(local).astype(np.float32)
     bits = np.zeros(len(figure.faces), np.uint32)
     depth, cover = np.zeros(shape, np.float32), np.zeros(shape, np.uint32)
-    rasterise(uv, inverse, figure.faces, bits, 0, depth, seen, second, third, cover)
-    backdrop = np.linspace(0.5, 0.9, ROWS, dtype=np.float32)[:, None, None] * rng.uniform(0.5, 1.0, 3).astype(np.float32)
+    rasterise(uv, inverse, figure.faces, bits, 0, 0, depth, seen, second, third, cover)
+    backdrop = np.linspace(0.5, 0.9, ROWS, dtype=np.float32)[:, None, None] * rng.uniform(0.5, 1.0, 3).astype(
+        np.float32
+    )
     picture = np.ascontiguousarray(np.broadcast_to(backdrop, (*shape, 3)))
     lights = Lights(*(np.array(v, np.float32) for v in ([[2, 1, 2.6]], [[1.8, 1.8, 1.8]], [0.7] * 3, [0.4] * 3)))
     window = np.array([0, 0, COLUMNS, ROWS])

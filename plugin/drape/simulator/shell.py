@@ -116,6 +116,8 @@ def lamps(plan: Plan, rng: np.random.Generator) -> tuple[Mesh, Array]:
     mesh.tube([root - UP * 0.4, root], 0.06, colour("cfd3d4"))
     if rng.random() < 0.7:
         x, y = -1.2 + rng.normal(0, 0.1), 0.75 * plan.side
-        mesh.tube([(x, y, ceiling), (x, y, 2.2)], 0.04, colour("cfd3d4"))
-        mesh.box((x, y, 1.95), (0.06, 0.62, 0.42), DARK).box((x + 0.035, y, 1.95), (0.012, 0.56, 0.36), colour("4a88b5"))
+        mesh.tube([(x, y, ceiling), (x, y, 2.3)], 0.04, colour("cfd3d4"))
+        mesh.box((x, y, 2.15), (0.06, 0.54, 0.34), DARK).box(
+            (x + 0.035, y, 2.15), (0.012, 0.48, 0.28), colour("4a88b5")
+        )
     return mesh, np.array(places)

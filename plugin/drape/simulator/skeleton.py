@@ -127,9 +127,7 @@ def solve(pose: Posture, height: Array, girth: Array) -> Skeleton:
     head_forward = unit(facing - (facing * head_up).sum(-1, keepdims=True) * head_up)
     head_left = np.cross(head_up, head_forward)
     head = neck + spine * 0.022 * h + head_up * 0.070 * h + head_forward * 0.014 * h
-    skeleton = Skeleton(
-        joints, forward, left, spine, chest_forward, chest_left, head_forward, head_left, head_up
-    )
+    skeleton = Skeleton(joints, forward, left, spine, chest_forward, chest_left, head_forward, head_left, head_up)
     _put(joints, head=head, nose=head + head_forward * 0.062 * h - head_up * 0.008 * h)
     for s, sign in SIDES:
         eye = head + head_forward * 0.052 * h + head_left * sign * 0.019 * h + head_up * 0.010 * h

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from drape.errors import ConfigError
 from drape.simulator.config import SceneConfig
-from drape.simulator.events import CameraMoved, ClockDiffers, RateDiffers, Spell, ViewDropsOut, ViewFreezes, ViewGoesDark
+from drape.simulator.events import (
+    CameraMoved,
+    ClockDiffers,
+    RateDiffers,
+    Spell,
+    ViewDropsOut,
+    ViewFreezes,
+    ViewGoesDark,
+)
 
 BLACK = 0.0
 

@@ -139,9 +139,9 @@ def join(rows: list[Row], instances: NDArray[np.uint8], **frame: Any) -> FrameTr
     def stacked(name: str, *shape: int) -> Floats:
         return np.array([getattr(row, name) for row in rows], np.float32).reshape(len(rows), *shape)
 
-    columns = {
-        name: stacked(name, 4) for name in ("boxes", "amodal", "visible_boxes")
-    } | {name: stacked(name) for name in ("visible", "area", "head_visible", "head_area", "depth")}
+    columns = {name: stacked(name, 4) for name in ("boxes", "amodal", "visible_boxes")} | {
+        name: stacked(name) for name in ("visible", "area", "head_visible", "head_area", "depth")
+    }
     return FrameTruth(
         **frame,
         **columns,
@@ -155,4 +155,3 @@ def join(rows: list[Row], instances: NDArray[np.uint8], **frame: Any) -> FrameTr
         keypoints=stacked("keypoints", COUNT, 3),
         position=stacked("position", 3),
     )
-
