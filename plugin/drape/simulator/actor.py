@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from drape.simulator.arrays import Array
 
 RATE = 10
 """Samples per second of every timeline; in between it is interpolated."""

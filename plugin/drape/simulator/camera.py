@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from drape.simulator.arrays import Array
 
 LARGEST_R2 = 1.6
 """Squared tangent of the view angle beyond which the distortion polynomial would fold back into the picture."""

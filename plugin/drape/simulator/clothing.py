@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.families import Look
 from drape.simulator.mesh import colour
 from drape.simulator.seeds import generator
-
-Array = NDArray[np.float64]
 
 SKINS = ("d8a988", "c58f6c", "e3bda0", "8a5a3c", "b07b56", "f0cdb4", "6b432c")
 SCRUBS = ("2f8f9a", "3a6ea5", "3f8f6f", "2b4f7e", "6d8fb3", "5f9e8f", "7a3f58", "48566b", "8fb8c2")

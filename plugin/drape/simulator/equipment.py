@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.mesh import Mesh, colour
 from drape.simulator.seeds import generator
-
-Array = NDArray[np.float64]
 
 STEEL, DARK, GLOW = colour("b8bcbe"), colour("23272b"), colour("4a88b5")
 
@@ -57,12 +55,12 @@ def draw_palette(site_seed: int) -> Palette:
 Build = Callable[[Mesh, Palette, np.random.Generator], None]
 
 
-def _table(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _table(m: Mesh, _c: Palette, _rng: np.random.Generator) -> None:
     m.box((0, 0, 0.12), (0.9, 0.5, 0.24), colour("6d7275")).tube([(0, 0, 0.2), (0, 0, 0.8)], 0.16, colour("8d9396"), 16)
     m.box((-0.02, 0, 0.85), (2.05, 0.5, 0.08), DARK)
 
 
-def _c_arm(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _c_arm(m: Mesh, c: Palette, _rng: np.random.Generator) -> None:
     """The base; its arc reaches over the table, 1.5 m towards -y."""
     angle = np.linspace(-np.pi / 2 - 0.15, np.pi / 2 + 0.15, 28)
     arc = np.stack([angle * 0, -1.25 + 0.78 * np.cos(angle), 1.13 + 0.78 * np.sin(angle)], axis=1)
@@ -85,7 +83,7 @@ def _anaesthesia(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
 def _instruments(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
     """A table under a cloth, with instruments on it."""
 
-    def height(x: Array, y: Array) -> Array:
+    def height(_x: Array, y: Array) -> Array:
         fallen: Array = 0.93 - 0.45 * np.clip((np.abs(y) - 0.22) / 0.05, 0, 1)
         return fallen
 
@@ -106,7 +104,7 @@ def _cabinet(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
         m.box((-0.6 + 0.2 * k, -0.225, 0.7 + 0.25 * int(rng.integers(4))), (0.16, 0.02, 0.18), colour(code))
 
 
-def _shelf(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _shelf(m: Mesh, _c: Palette, rng: np.random.Generator) -> None:
     for x in (-0.48, 0.48):
         m.box((x, 0, 0.9), (0.03, 0.36, 1.8), STEEL)
     for k in range(5):
@@ -118,14 +116,14 @@ def _shelf(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
                 m.box((x, 0, z + tall / 2), (0.24, 0.28, tall), rng.uniform(0.35, 0.95, 3))
 
 
-def _cart(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _cart(m: Mesh, c: Palette, _rng: np.random.Generator) -> None:
     m.box((0, 0, 0.5), (0.66, 0.5, 0.85), c.accent).box((0, 0, 0.95), (0.7, 0.54, 0.05), colour("d4d8da"))
     for k in range(4):
         m.box((0, -0.26, 0.2 + 0.2 * k), (0.56, 0.02, 0.16), colour("e3e6e6"))
     m.box((0.05, 0.05, 1.05), (0.35, 0.25, 0.18), colour("54595e"))
 
 
-def _trolley(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _trolley(m: Mesh, _c: Palette, _rng: np.random.Generator) -> None:
     for z in (0.35, 0.95):
         m.box((0, 0, z), (0.64, 0.52, 0.03), STEEL)
     for x in (-0.3, 0.3):
@@ -135,24 +133,24 @@ def _trolley(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
     m.box((0.05, 0, 0.48), (0.4, 0.3, 0.2), colour("c8c2b4"))
 
 
-def _desk(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _desk(m: Mesh, c: Palette, _rng: np.random.Generator) -> None:
     m.box((0, 0, 0.73), (1.2, 0.6, 0.04), c.body).box((0.45, 0, 0.35), (0.28, 0.5, 0.7), 0.9 * c.body)
     m.box((-0.55, 0, 0.36), (0.04, 0.5, 0.7), 0.9 * c.body)
     m.box((-0.1, 0.12, 1.05), (0.56, 0.04, 0.34), DARK).box((-0.1, 0.095, 1.05), (0.5, 0.01, 0.29), 1.2 * GLOW)
     m.box((-0.1, 0.12, 0.82), (0.06, 0.06, 0.2), DARK).box((-0.1, -0.12, 0.76), (0.42, 0.14, 0.02), DARK)
 
 
-def _bin(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _bin(m: Mesh, _c: Palette, rng: np.random.Generator) -> None:
     code = ("c7b04a", "b84a3c", "8e9ca3")[int(rng.integers(3))]
     m.box((0, 0, 0.42), (0.46, 0.46, 0.84), colour(code)).box((0, 0, 0.86), (0.5, 0.5, 0.05), 0.7 * colour(code))
 
 
-def _hamper(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _hamper(m: Mesh, _c: Palette, _rng: np.random.Generator) -> None:
     m.tube([(0, 0, 0.08), (0, 0, 0.5), (0, 0, 0.78)], [0.2, 0.25, 0.22], colour("cfd6d8"), 16)
     m.tube([(0, 0, 0.78), (0, 0, 0.82)], 0.25, STEEL, 16)
 
 
-def _tower(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _tower(m: Mesh, c: Palette, _rng: np.random.Generator) -> None:
     """An endoscopy tower: shelves of boxes and a monitor."""
     m.box((0, 0.22, 0.7), (0.5, 0.06, 1.4), c.body).box((0, 0, 0.12), (0.56, 0.52, 0.1), c.body)
     for k in range(4):
@@ -160,7 +158,7 @@ def _tower(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
     m.box((0, 0, 1.55), (0.58, 0.06, 0.38), DARK).box((0, -0.035, 1.55), (0.52, 0.01, 0.32), 1.1 * GLOW)
 
 
-def _drip(m: Mesh, c: Palette, rng: np.random.Generator) -> None:
+def _drip(m: Mesh, _c: Palette, _rng: np.random.Generator) -> None:
     m.tube([(0, 0, 0.05), (0, 0, 1.95)], 0.014, STEEL, 8).tube([(-0.16, 0, 1.9), (0.16, 0, 1.9)], 0.01, STEEL, 6)
     for x in (-0.14, 0.14):
         m.box((x, 0, 1.72), (0.1, 0.03, 0.2), colour("e6ebdf"))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array, Mask
 from drape.simulator.clothing import Person, column
 from drape.simulator.gait import Manners, standing
 from drape.simulator.head import HEIGHTS, head_colours, head_profile, head_swell
 from drape.simulator.loft import Loft, bent_axis, folds
 from drape.simulator.mesh import unit
 from drape.simulator.skeleton import ANKLE, SIDES, Skeleton, solve
-
-Array = NDArray[np.float64]
 
 PELVIS, TRUNK = 0.525, 0.312
 """Height of the pelvis when standing, and from there to the neck, in body heights."""
@@ -115,7 +114,7 @@ class Figures:
         outwards = (np.cross(b - a, c - a) * normals[faces[:, 0]]).sum()
         return faces if outwards > 0 else faces[:, ::-1]
 
-    def _torso_colours(self, cloth: Array, gown: Array) -> Array:
+    def _torso_colours(self, cloth: Array, gown: Mask) -> Array:
         """Neck of skin, the V of a scrub top, cloth, and trousers below it."""
         shape = (len(self.people), 16, 18, 3)
         tint = np.broadcast_to(cloth, shape).copy()
@@ -165,7 +164,7 @@ class Figures:
         spine = pose.spine[:, None]
         share = np.clip(along, 0, 1)[None, :, None]
         left = unit(pose.left[:, None] * (1 - share) + pose.chest_left[:, None] * share)
-        front = pose.forward[:, None] * (1 - share) + pose.chest_forward[:, None] * share
+        front: Array = pose.forward[:, None] * (1 - share) + pose.chest_forward[:, None] * share
         front = unit(front - (front * spine).sum(-1, keepdims=True) * spine)
         return pose.of("pelvis")[:, None] + rise * spine, left, front
 
@@ -173,7 +172,7 @@ class Figures:
         """From the waist to the shins; over the thighs of those who sit; wider with every stride."""
         h, pelvis = self.height[:, None], pose.of("pelvis")
         top = pelvis + pose.spine * 0.05 * h
-        bottom = 0.35 * 0.5 * (pose.of("l_ank") + pose.of("r_ank")) + 0.65 * pelvis
+        bottom: Array = 0.35 * 0.5 * (pose.of("l_ank") + pose.of("r_ank")) + 0.65 * pelvis
         bottom[:, 2] = 0.20 * self.height
         knees = 0.5 * (pose.of("l_kne") + pose.of("r_kne"))
         knees[:, 2] -= 0.06 * self.height

@@ -8,10 +8,9 @@ from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
+from drape.simulator.arrays import Array
 from drape.simulator.mesh import turn
 from drape.simulator.plan import Item
-
-Array = NDArray[np.float64]
 
 CELL = 0.12
 CLEARANCE = 0.30

@@ -1,16 +1,14 @@
-"""From what people do at a moment to how they hold themselves: walking, standing, working, bending, sitting, reaching."""
+"""From what people do at a moment to how they hold themselves: walk, stand, work, bend, sit, reach."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array, Mask
 from drape.simulator.seeds import Wander
 from drape.simulator.skeleton import ANKLE, SIDES, Posture, turns
-
-Array = NDArray[np.float64]
 
 SWING = 0.6
 """Share of a step's cycle during which the foot is on the floor."""
@@ -44,13 +42,25 @@ class State:
     stoop: Array
     reach: Array
     target: Array
-    present: NDArray[np.bool_]
+    present: Mask
 
 
 def standing(people: int) -> State:
     """Everybody stands at the origin."""
-    values = [np.zeros(people) for _ in range(8)]
-    return State(np.zeros((people, 2)), *values, np.zeros((people, 3)), np.ones(people, bool))
+    zero = np.zeros(people)
+    return State(
+        xy=np.zeros((people, 2)),
+        yaw=zero,
+        speed=zero,
+        walk=zero,
+        way=zero,
+        work=zero,
+        sit=zero,
+        stoop=zero,
+        reach=zero,
+        target=np.zeros((people, 3)),
+        present=np.ones(people, bool),
+    )
 
 
 class Manners:

@@ -6,11 +6,9 @@ The head is a loft of horizontal rings; ``HEIGHTS`` runs from 1 (crown) to -1 (c
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array, Mask
 from drape.simulator.clothing import Person, column
-
-Array = NDArray[np.float64]
 
 RINGS, SIDES = 24, 28
 HEIGHTS = np.cos(np.linspace(0, np.pi, RINGS))
@@ -39,7 +37,7 @@ def head_profile() -> Array:
     return tapered
 
 
-def _wears(people: list[Person], *kinds: str) -> NDArray[np.bool_]:
+def _wears(people: list[Person], *kinds: str) -> Mask:
     return np.array([person.headgear in kinds for person in people])
 
 
@@ -64,7 +62,7 @@ def head_colours(people: list[Person]) -> Array:
     def tint(name: str) -> Array:
         return column(people, name)[:, None, None, :]
 
-    def where(region: Array, worn: NDArray[np.bool_] | Array, value: Array | float, base: Array) -> Array:
+    def where(region: Mask, worn: Mask | Array, value: Array | float, base: Array) -> Array:
         chosen = region[None, :, :, None] & np.asarray(worn, bool)[:, None, None, None]
         painted: Array = np.where(chosen, value, base)
         return painted

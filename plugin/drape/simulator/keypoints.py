@@ -7,15 +7,16 @@ finger's tip are labelled, the other 18 points are not.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.head import HEIGHTS, head_profile
 from drape.simulator.skeleton import ANKLE, SIDES, J, Skeleton
 
-Array = NDArray[np.float64]
-
 COUNT = 133
-BODY = "nose l_eye r_eye l_ear r_ear l_sho r_sho l_elb r_elb l_wri r_wri l_hip r_hip l_kne r_kne l_ank r_ank".split()
+BODY = (
+    *("nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_sho", "r_sho", "l_elb", "r_elb", "l_wri", "r_wri"),
+    *("l_hip", "r_hip", "l_kne", "r_kne", "l_ank", "r_ank"),
+)
 FEET, FACE, HANDS = 17, 23, 91
 _KNUCKLE, _TIP, _HAND = 9, 12, 21
 

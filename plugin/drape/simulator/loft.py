@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.mesh import grid_faces, unit
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

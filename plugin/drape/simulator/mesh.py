@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from drape.simulator.arrays import Array
 
 LONGEST_EDGE = 0.15
 """Metres; longer edges of flat parts are split."""
@@ -145,7 +145,7 @@ class Mesh:
         """A cloth through a grid of points (R, C, 3)."""
         flat = points.reshape(-1, 3)
         shade = np.asarray(tint, float) * (1 + mottle * rng.standard_normal((len(flat), 1)))
-        return self.add(flat, grid_faces(*points.shape[:2]), shade, grid_normals(points).reshape(-1, 3))
+        return self.add(flat, grid_faces(points.shape[0], points.shape[1]), shade, grid_normals(points).reshape(-1, 3))
 
     def field(
         self,

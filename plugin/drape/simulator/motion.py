@@ -7,13 +7,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from drape.simulator.actor import RATE, Handover
+from drape.simulator.arrays import Array, Floats, Mask
 from drape.simulator.floor import Floor
 from drape.simulator.gait import State
 from drape.simulator.plan import Plan
 from drape.simulator.script import Script
-
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
 
 APART = 0.48
 """Metres between the middles of two people, at least."""
@@ -28,7 +26,7 @@ class Motion:
     def __init__(self, script: Script, plan: Plan, floor: Floor, start: float) -> None:
         self.start = start
         actors = script.actors
-        xy = np.stack([actor.xy for actor in actors], axis=1)
+        xy: Array = np.stack([actor.xy for actor in actors], axis=1)
         look = np.stack([actor.look for actor in actors], axis=1)
         self._present = np.stack([actor.present for actor in actors], axis=1)
         work, sit, stoop = (np.stack([getattr(a, name) for a in actors], axis=1) for name in ("work", "sit", "stoop"))
@@ -109,7 +107,7 @@ def _carried(target: Array) -> Array:
     return held
 
 
-def _separated(xy: Array, present: NDArray[np.bool_], sit: Array, plan: Plan, floor: Floor) -> Array:
+def _separated(xy: Array, present: Mask, sit: Array, plan: Plan, floor: Floor) -> Array:
     """People kept apart from each other and, where that pushed them, off the furniture; those who sit stay."""
     before = xy.copy()
     people = xy.shape[1]

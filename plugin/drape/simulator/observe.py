@@ -8,18 +8,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drape.simulator.backdrop import Backdrop, StillPerson
-from drape.simulator.canvas import Buffers, Canvas, Counted, Mirror
+from drape.simulator.arrays import Array, Floats, Mask
+from drape.simulator.backdrop import Backdrop
+from drape.simulator.buffers import Buffers
+from drape.simulator.canvas import Canvas, Counted, Mirror
 from drape.simulator.figure import Figures
 from drape.simulator.keypoints import LABELLED, TOLERANCE, UNDER_MASK, keypoints
+from drape.simulator.patient import Patient
 from drape.simulator.skeleton import Skeleton
+from drape.simulator.still import StillPerson
 from drape.simulator.truth import KINDS, Row, no_keypoints
 
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
 PERSON, REFLECTION, PICTURE = range(len(KINDS))
 
-Seen = Callable[[NDArray[np.int64], NDArray[np.int64], Array], NDArray[np.bool_]]
+Seen = Callable[[NDArray[np.int64], NDArray[np.int64], Array], Mask]
 """Whether one sees the person at samples x, y when the point behind is at these depths plus its tolerance."""
 
 
@@ -91,10 +93,10 @@ class Observer:
         )
 
     def _marks(self, p: int, pixels: Array, depth: Array, backdrop: Backdrop, buffers: Buffers) -> Floats:
-        def seen(x: NDArray[np.int64], y: NDArray[np.int64], limit: Array) -> NDArray[np.bool_]:
+        def seen(x: NDArray[np.int64], y: NDArray[np.int64], limit: Array) -> Mask:
             triangle = buffers.triangle[y, x]
             mine = (triangle >= 0) & (self._canvas.owner[np.maximum(triangle, 0)] == p)
-            near: NDArray[np.bool_] = 1 / np.maximum(buffers.depth[y, x], 1e-6) > limit
+            near: Mask = 1 / np.maximum(buffers.depth[y, x], 1e-6) > limit
             return mine & near
 
         marks = mark(pixels, depth, backdrop, seen)
@@ -111,49 +113,38 @@ def mark(pixels: Array, depth: Array, backdrop: Backdrop, seen: Seen) -> Floats:
     inside = labelled & (x >= 0) & (y >= 0) & (x < width) & (y < height)
     x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
     limit = np.where(labelled, depth - TOLERANCE, np.inf)
-    marks = np.zeros((len(pixels), 3), np.float32)
+    marks: Floats = np.zeros((len(pixels), 3), np.float32)
     marks[inside, :2] = pixels[inside]
     marks[:, 2] = np.where(inside, 1 + seen(x, y, limit), 0)
     return marks
 
 
 def still_row(
-    still: StillPerson,
-    person: int,
-    backdrop: Backdrop,
-    front: Buffers,
-    solids: list[int],
-    skeleton: Skeleton | None,
-    height: float,
-) -> tuple[Row, NDArray[np.bool_]]:
-    """The row of a person, or a picture of one, that does not move, and where it is seen (h, w) from its corner on."""
+    still: StillPerson, person: int, backdrop: Backdrop, front: Buffers, patient: Patient | None
+) -> tuple[Row, Mask]:
+    """The row of somebody who does not move, and where in its silhouette's box it is seen, in samples.
+
+    Args:
+        still: who, in the empty room.
+        person: its identity.
+        backdrop: of the view.
+        front: the crew that may stand before it.
+        patient: who it is; None for a picture on a screen.
+    """
     x1, y1, x2, y2 = still.full
     free = front.triangle[y1:y2, x1:x2] < 0
     seen, head = still.seen & free, still.seen_head & free
     ss = backdrop.ss
-    box = np.zeros(4, np.float32)
+    box: Floats = np.zeros(4, np.float32)
     if seen.any():
         rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-        box = np.array([x1 + columns[0], y1 + rows[0], x1 + columns[-1] + 1, y1 + rows[-1] + 1], np.float32) / ss
-    marks, position = no_keypoints(), np.full(3, np.nan, np.float32)
-    if skeleton is not None:
-        points = keypoints(skeleton, np.array([height]))[0]
-        pixels, depth = backdrop.camera.project(points)
-
-        def shown(x: NDArray[np.int64], y: NDArray[np.int64], limit: Array) -> NDArray[np.bool_]:
-            mine = np.isin(backdrop.solid[y, x], solids) & (front.triangle[y, x] < 0)
-            near: NDArray[np.bool_] = 1 / np.maximum(backdrop.depth[y, x], 1e-6) > limit
-            return mine & near
-
-        marks = mark(pixels, depth, backdrop, shown)
-        marks[5:23, 2] = np.minimum(marks[5:23, 2], 1)
-        marks[91:, 2] = np.minimum(marks[91:, 2], 1)
-        position = skeleton.of("pelvis")[0].astype(np.float32)
+        corners = [x1 + columns[0], y1 + rows[0], x1 + columns[-1] + 1, y1 + rows[-1] + 1]
+        box = (np.array(corners) / ss).astype(np.float32)
     row = Row(
         person=person,
-        role="patient" if skeleton is not None else "screen",
-        kind=PERSON if skeleton is not None else PICTURE,
-        boxes=np.array(still.full, np.float32) / ss,
+        role="screen" if patient is None else "patient",
+        kind=PICTURE if patient is None else PERSON,
+        boxes=(np.array(still.full) / ss).astype(np.float32),
         amodal=still.amodal,
         visible_boxes=box,
         visible=float(seen.sum()) / still.area,
@@ -161,8 +152,23 @@ def still_row(
         head_polygons=still.head_polygon,
         head_visible=float(head.sum()) / max(still.head_area, 1),
         head_area=still.head_area / ss**2,
-        keypoints=marks,
+        keypoints=no_keypoints() if patient is None else _patient_marks(still, backdrop, front, patient),
         depth=still.depth,
-        position=position,
+        position=np.full(3, np.nan, np.float32) if patient is None else patient.skeleton.of("pelvis")[0],
     )
     return row, seen
+
+
+def _patient_marks(still: StillPerson, backdrop: Backdrop, front: Buffers, patient: Patient) -> Floats:
+    """Key points (133, 3); those of the body lie under the drapes and are hidden."""
+
+    def seen(x: NDArray[np.int64], y: NDArray[np.int64], limit: Array) -> Mask:
+        mine = np.isin(backdrop.solid[y, x], still.group.head) & (front.triangle[y, x] < 0)
+        near: Mask = 1 / np.maximum(backdrop.depth[y, x], 1e-6) > limit
+        return mine & near
+
+    pixels, depth = backdrop.camera.project(keypoints(patient.skeleton, np.array([patient.height]))[0])
+    marks = mark(pixels, depth, backdrop, seen)
+    if patient.mask:
+        marks[UNDER_MASK, 2] = np.minimum(marks[UNDER_MASK, 2], 1)
+    return marks

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.clothing import Wardrobe, dress
 from drape.simulator.equipment import STEEL, Palette
 from drape.simulator.families import Look
@@ -15,8 +15,6 @@ from drape.simulator.gait import Manners, standing
 from drape.simulator.mesh import Mesh, Solid, colour, turn
 from drape.simulator.plan import Plan
 from drape.simulator.skeleton import Skeleton, solve
-
-Array = NDArray[np.float64]
 
 LYING = np.array([[0.0, 0, -1], [0, 1, 0], [1, 0, 0]])
 """Turns a standing person on the back, the head towards -x: body up is -x, body forwards is up."""
@@ -27,12 +25,13 @@ _NECK_VERTICES = 5 * 18
 
 @dataclass(frozen=True)
 class Patient:
-    """Head and drapes as solids, and the lying skeleton with its height."""
+    """Head and drapes as solids, the lying skeleton, its height in metres, and whether the mouth is covered."""
 
     head: Solid
     drapes: Solid
     skeleton: Skeleton
     height: float
+    mask: bool
 
 
 def lay_patient(plan: Plan, palette: Palette, look: Look, cloth: Wardrobe, rng: np.random.Generator) -> Patient:
@@ -53,7 +52,7 @@ def lay_patient(plan: Plan, palette: Palette, look: Look, cloth: Wardrobe, rng: 
         figure.colours[0],
     )
     lying = _moved(skeleton, move, origin, place)
-    return Patient(head, _drapes(plan, palette, rng), lying, float(figure.height[0]))
+    return Patient(head, _drapes(plan, palette, rng), lying, float(figure.height[0]), figure.people[0].mask)
 
 
 def _moved(skeleton: Skeleton, rotation: Array, origin: Array, place: Array) -> Skeleton:

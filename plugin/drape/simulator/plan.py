@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.mesh import turn
 from drape.simulator.seeds import generator
-
-Array = NDArray[np.float64]
 
 DOOR_WIDTH, DOOR_HEIGHT = 1.4, 2.1
 CORRIDOR_DEPTH, CORRIDOR_REACH = 1.8, 3.2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -13,9 +13,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile without fast-math, so that results do not depend on how the compiler reorders sums."""
-    compiled: Function = njit(cache=True, nogil=True, fastmath=False)(function)
-    return compiled
+    """Compile without fast-math, so that results do not depend on how the compiler reorders sums.
+
+    Compiled code is kept beside the source, or in the user's cache where that folder cannot be written, or in the
+    folder that the environment variable ``NUMBA_CACHE_DIR`` names.
+    """
+    return cast(Function, njit(cache=True, nogil=True, fastmath=False)(function))
 
 
 @kernel
@@ -106,8 +109,8 @@ def measure(
         window: (4,) x1, y1, x2, y2: where to look.
 
     Returns:
-        Visible boxes (P, 4), silhouette boxes (P, 4), both half-open with x2 = -1 where there is none, and counts (P, 4):
-        visible, silhouette, visible of the head, silhouette of the head.
+        Visible boxes (P, 4) and silhouette boxes (P, 4), half-open, with x2 = -1 where there is none; and counts
+        (P, 4): visible, silhouette, visible of the head, silhouette of the head.
     """
     visible = np.empty((people, 4), np.int32)
     visible[:, :2] = 1 << 30

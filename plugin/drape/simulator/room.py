@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.clothing import Wardrobe
-from drape.simulator.equipment import BUILDERS, Palette, draw_palette, stool
+from drape.simulator.equipment import BUILDERS, draw_palette, stool
 from drape.simulator.families import Look
 from drape.simulator.mesh import Mesh, Solid
 from drape.simulator.patient import Patient, drape_screen, lay_patient
@@ -17,8 +17,6 @@ from drape.simulator.screen import build_screens
 from drape.simulator.seeds import generator
 from drape.simulator.shading import Lights
 from drape.simulator.shell import build_shell, lamps
-
-Array = NDArray[np.float64]
 
 SEAT_TOP = 0.46
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Floats, Mask
+from drape.simulator.buffers import Buffers, Surface, projected
 from drape.simulator.camera import look_at
 from drape.simulator.clothing import Wardrobe, dress
 from drape.simulator.equipment import DARK
@@ -16,15 +17,18 @@ from drape.simulator.figure import Figures
 from drape.simulator.gait import Manners, standing
 from drape.simulator.mesh import Mesh, Solid, grid_faces
 from drape.simulator.plan import Opening, Plan
-from drape.simulator.raster import rasterise
-from drape.simulator.shading import Lights, shade
+from drape.simulator.shading import Lights
 from drape.simulator.shell import pane_plane
 from drape.simulator.skeleton import solve
 
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
-
 COLUMNS, ROWS = 96, 58
+STUDIO = Lights(
+    np.array([[2, 1, 2.6]], np.float32),
+    np.full((1, 3), 1.8, np.float32),
+    np.full(3, 0.7, np.float32),
+    np.full(3, 0.4, np.float32),
+)
+"""The light in which the people on screens are."""
 SHOWN = 0.45
 """Share of the screens that show a person."""
 
@@ -42,13 +46,13 @@ def build_screens(plan: Plan, look: Look, cloth: Wardrobe, rng: np.random.Genera
     return solids, pictures
 
 
-def _screen(plan: Plan, screen: Opening, name: str, picture: Floats, person: NDArray[np.bool_]) -> list[Solid]:
+def _screen(plan: Plan, screen: Opening, name: str, picture: Floats, person: Mask) -> list[Solid]:
     """A casing, and the picture as a grid of colours; the cells that show a person are a solid of their own."""
     corner, along, up, normal = pane_plane(plan, screen)
     casing = Mesh(f"{name}_casing")
     casing.box(
         corner + along / 2 + up / 2,
-        (0.05, screen.width + 0.08, np.linalg.norm(up) + 0.08),
+        (0.05, screen.width + 0.08, float(np.linalg.norm(up)) + 0.08),
         DARK,
         yaw=float(np.arctan2(normal[1], normal[0])),
     )
@@ -80,7 +84,7 @@ def _graphs(rng: np.random.Generator) -> Floats:
     return np.repeat(cloud[..., None], 3, axis=2) * np.array(rng.uniform(0.5, 1.1, 3), np.float32)
 
 
-def _portrait(look: Look, cloth: Wardrobe, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
+def _portrait(look: Look, cloth: Wardrobe, rng: np.random.Generator) -> tuple[Floats, Mask]:
     """A picture (ROWS, COLUMNS, 3) of one person's upper body, and where the person is in it."""
     figure = Figures(dress(["screen"], look, cloth, rng), rng)
     state = replace(standing(1), yaw=rng.uniform(-0.4, 0.4, 1), work=rng.uniform(0, 0.5, 1))
@@ -89,20 +93,11 @@ def _portrait(look: Look, cloth: Wardrobe, rng: np.random.Generator) -> tuple[Fl
     top = 0.86 * figure.height[0]
     eye = np.array([rng.uniform(1.5, 2.2), rng.uniform(-0.3, 0.3), top])
     camera = look_at(eye, np.array([0.0, rng.uniform(-0.15, 0.15), top - 0.18]), 48, (COLUMNS, ROWS))
-    local = camera.to_camera(vertices[0])
-    shape = (ROWS, COLUMNS)
-    seen, second, third = np.full(shape, -1, np.int32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    uv, inverse = camera.project_local(local).astype(np.float32), camera.inverse_depth(local).astype(np.float32)
-    bits = np.zeros(len(figure.faces), np.uint32)
-    depth, cover = np.zeros(shape, np.float32), np.zeros(shape, np.uint32)
-    rasterise(uv, inverse, figure.faces, bits, 0, 0, depth, seen, second, third, cover)
-    backdrop = np.linspace(0.5, 0.9, ROWS, dtype=np.float32)[:, None, None] * rng.uniform(0.5, 1.0, 3).astype(
-        np.float32
-    )
-    picture = np.ascontiguousarray(np.broadcast_to(backdrop, (*shape, 3)))
-    lights = Lights(*(np.array(v, np.float32) for v in ([[2, 1, 2.6]], [[1.8, 1.8, 1.8]], [0.7] * 3, [0.4] * 3)))
-    window = np.array([0, 0, COLUMNS, ROWS])
-    surface = (vertices[0].astype(np.float32), normals[0].astype(np.float32), figure.colours[0])
-    light = (lights.position, lights.power, lights.above, lights.below)
-    shade(window, seen, second, third, figure.faces, *surface, eye.astype(np.float32), *light, 0.05, picture)
-    return picture, seen >= 0
+    buffers = Buffers(ROWS, COLUMNS)
+    points, directions = (values[0].astype(np.float32) for values in (vertices, normals))
+    buffers.draw(*projected(camera, vertices[0], 1), figure.faces, np.zeros(len(figure.faces), np.uint32))
+    fade = np.linspace(0.5, 0.9, ROWS, dtype=np.float32)[:, None, None]
+    backdrop = fade * rng.uniform(0.5, 1.0, 3).astype(np.float32)
+    picture = np.ascontiguousarray(np.broadcast_to(backdrop, (ROWS, COLUMNS, 3)))
+    buffers.light(Surface(figure.faces, points, directions, figure.colours[0]), eye, STUDIO, 0.05, picture)
+    return picture, buffers.triangle >= 0

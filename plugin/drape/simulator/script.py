@@ -1,17 +1,15 @@
-"""Who does what in a recording: posts at the table, errands, handing over, sitting, leaving by doors and coming back."""
+"""Who does what in a recording: posts at the table, errands, handing over, sitting, leaving and coming back."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from drape.simulator.actor import RATE, Actor, Handover
+from drape.simulator.arrays import Array
 from drape.simulator.floor import Floor
 from drape.simulator.mesh import turn
 from drape.simulator.plan import Opening, Plan, Post
 from drape.simulator.seeds import generator
-
-Array = NDArray[np.float64]
 
 ERRANDS = ("place", "thing", "handover", "seat", "leave")
 ERRAND_SHARES = (0.30, 0.25, 0.22, 0.08, 0.15)

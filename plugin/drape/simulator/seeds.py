@@ -5,9 +5,8 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from drape.simulator.arrays import Array
 
 
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:

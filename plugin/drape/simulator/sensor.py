@@ -1,4 +1,4 @@
-"""What a cheap camera makes of a picture: exposure, white balance, vignette, haze, lens blur, tone, noise, compression."""
+"""What a cheap camera makes of a picture: exposure, colour, vignette, haze, blur, tone, noise, compression."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drape.simulator.arrays import Floats
 from drape.simulator.families import Look
 from drape.simulator.raster import kernel
 from drape.simulator.seeds import generator
 
-Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
 SHIFTS = 64
@@ -23,7 +23,7 @@ def _expose(picture: Floats, gain: Floats, exposure: float, stray: float, out: F
     for y in range(height):
         for x in range(width):
             for c in range(3):
-                out[y, x, c] = picture[y, x, c] * gain[y, x, c] * exposure + stray
+                out[y, x, c] = picture[y, x, c] * gain[y, x, c] * np.float32(exposure) + np.float32(stray)
 
 
 @kernel
@@ -72,7 +72,7 @@ class Sensor:
     def __call__(self, picture: Floats, frame: int, exposure: float = 1.0) -> Image:
         """The frame (H, W, 3) uint8 BGR of a picture (H, W, 3); ``exposure`` is a factor, ``frame`` keys the noise."""
         raw = np.empty_like(picture)
-        _expose(picture, self._gain, np.float32(exposure), np.float32(0.55 * self._haze * exposure), raw)
+        _expose(picture, self._gain, exposure, float(0.55 * self._haze * exposure), raw)
         if self._blur > 0.2:
             raw = cv2.GaussianBlur(raw, (0, 0), self._blur)
         dy, dx = generator(self._key[0], "noise", self._key[1], frame).integers(0, SHIFTS, 2)

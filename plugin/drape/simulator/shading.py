@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drape.simulator.arrays import Floats
 from drape.simulator.raster import kernel
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Lights:
 
 
 @kernel
-def _grain(i: int, a: float, b: float) -> float:
+def _grain(i: int, a: float, b: float) -> np.float32:
     """A number in [-.5, .5] that looks random: cloth is not one colour."""
     n = np.uint32(i) * np.uint32(374761393) + np.uint32(a * 64.0) * np.uint32(668265263)
     n += np.uint32(b * 64.0) * np.uint32(2246822519)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Floats
 from drape.simulator.mesh import Solid
 from drape.simulator.raster import kernel
-
-Floats = NDArray[np.float32]
 
 CELL = 0.05
 _NO_SHADOW = ("shell", "corridor", "lamps", "frame")

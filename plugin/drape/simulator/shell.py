@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.equipment import DARK, STEEL, Palette
 from drape.simulator.mesh import Mesh, Solid, colour
 from drape.simulator.plan import CORRIDOR_DEPTH, CORRIDOR_REACH, Opening, Plan
-
-Array = NDArray[np.float64]
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -30,7 +28,7 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> list[
     for door in plan.doors:
         solids.append(_corridor(plan, door, palette, rng))
     for i, pane in enumerate(plan.panes):
-        solids.append(_frame(plan, pane, palette))
+        solids.append(_frame(plan, pane))
         solids.append(pane_mesh(plan, pane, f"pane{i}"))
     return solids
 
@@ -71,7 +69,7 @@ def _corridor(plan: Plan, door: Opening, palette: Palette, rng: np.random.Genera
     return mesh.solid()
 
 
-def _frame(plan: Plan, pane: Opening, palette: Palette) -> Solid:
+def _frame(plan: Plan, pane: Opening) -> Solid:
     foot, tangent, inward = plan.wall_frame(pane.wall)
     yaw = float(np.arctan2(inward[1], inward[0]))
     mesh = Mesh("frame")
@@ -100,17 +98,17 @@ def pane_plane(plan: Plan, pane: Opening) -> tuple[Array, Array, Array, Array]:
 
 
 def lamps(plan: Plan, rng: np.random.Generator) -> tuple[Mesh, Array]:
-    """Operating lamps on arms over the table, and a pendant with a monitor, in the table's frame; and the lamps' places."""
+    """Lamps on arms over the table and a pendant with a monitor, in the table's frame; and the lamps' places (L, 3)."""
     mesh = Mesh("lamps")
     ceiling = plan.size[2]
     root = np.array([0.2, 0.0, ceiling])
     places = []
     for cx, cy, cz in ((-0.15, -0.30, 2.14), (0.70, 0.50, 2.24))[: 1 + int(rng.random() < 0.8)]:
-        p = np.array([cx, cy * plan.side, cz]) + [*rng.normal(0, 0.12, 2), rng.normal(0, 0.03)]
+        p = np.array([cx, cy * plan.side, cz]) + np.append(rng.normal(0, 0.12, 2), rng.normal(0, 0.03))
         wide = rng.uniform(0.26, 0.36)
         mesh.tube([p, p + UP * 0.06, p + UP * 0.16], [wide, wide, 0.6 * wide], colour("e6e8e8"), 24)
         mesh.tube([p - UP * 0.012, p], 0.88 * wide, 1.6 * colour("fffff4"), 24)
-        bend = p + [0.35, 0.1, 0.45]
+        bend = p + np.array([0.35, 0.1, 0.45])
         mesh.tube([p + UP * 0.15, p + UP * 0.4, bend, root - UP * 0.25], 0.03, colour("cfd3d4"))
         places.append(p)
     mesh.tube([root - UP * 0.4, root], 0.06, colour("cfd3d4"))

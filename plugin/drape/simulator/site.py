@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.camera import Camera, look_at
 from drape.simulator.clothing import Wardrobe, wardrobe
 from drape.simulator.families import LOOKS, Family, Look
@@ -15,8 +15,6 @@ from drape.simulator.plan import Plan, Post, draw_plan
 from drape.simulator.room import Room, furnish
 from drape.simulator.seeds import generator
 from drape.simulator.sensor import Sensor
-
-Array = NDArray[np.float64]
 
 MOST_VIEWS = 12
 _STEP = np.radians(137.5)

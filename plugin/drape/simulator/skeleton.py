@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from drape.simulator.arrays import Array
 from drape.simulator.mesh import unit
 
-Array = NDArray[np.float64]
-
 JOINTS = (
-    "pelvis chest neck head l_sho r_sho l_elb r_elb l_wri r_wri l_hip r_hip l_kne r_kne l_ank r_ank "
-    "nose l_eye r_eye l_ear r_ear l_toe r_toe l_hand r_hand"
-).split()
+    *("pelvis", "chest", "neck", "head", "l_sho", "r_sho", "l_elb", "r_elb", "l_wri", "r_wri", "l_hip", "r_hip"),
+    *("l_kne", "r_kne", "l_ank", "r_ank", "nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_toe", "r_toe"),
+    *("l_hand", "r_hand"),
+)
 J = {name: i for i, name in enumerate(JOINTS)}
+LIMBS = ("hip", "sho", "kne", "ank", "elb", "wri", "hand", "toe")
 SIDES = (("l", 1.0), ("r", -1.0))
 
 ANKLE = 0.039
@@ -32,8 +32,8 @@ class Posture:
     """What a posture is made of, for P people; angles in radians, points in metres of the world.
 
     ``xy`` (P, 2) of the pelvis, ``yaw`` (P,), ``lean`` forwards, ``side`` to the left, ``twist`` of the chest,
-    ``head_yaw``, ``head_pitch`` downwards, ``drop`` of the pelvis in metres, ``seat`` (P,) height of the pelvis of those
-    who sit with weight ``sit``, ``foot`` (2, P, 3) ankles, ``hand`` (2, P, 3) wrists; left first.
+    ``head_yaw``, ``head_pitch`` downwards, ``drop`` of the pelvis in metres, ``seat`` (P,) height of the pelvis of
+    those who sit with weight ``sit``, ``foot`` (2, P, 3) ankles, ``hand`` (2, P, 3) wrists; left first.
     """
 
     xy: Array
@@ -52,7 +52,7 @@ class Posture:
 
 @dataclass
 class Skeleton:
-    """Joints (P, J, 3) and directions (P, 3): of the pelvis ``forward``, ``left``; ``spine``; of the chest and the head."""
+    """Joints (P, J, 3) and directions (P, 3): of the pelvis, the spine, the chest and the head."""
 
     joints: Array
     forward: Array
@@ -119,8 +119,8 @@ def solve(pose: Posture, height: Array, girth: Array) -> Skeleton:
         elbow, wrist = bend(shoulder, pose.hand[i], UPPER_ARM * h, FOREARM * h, pole)
         hand = wrist + unit(wrist - elbow) * HAND * h
         toe = ankle + forward * 0.105 * h - up * 0.03 * h
-        parts = dict(hip=hip, sho=shoulder, kne=knee, ank=ankle, elb=elbow, wri=wrist, hand=hand, toe=toe)
-        _put(joints, **{f"{s}_{name}": value for name, value in parts.items()})
+        parts = zip(LIMBS, (hip, shoulder, knee, ankle, elbow, wrist, hand, toe), strict=True)
+        _put(joints, **{f"{s}_{name}": value for name, value in parts})
     facing, _ = turns(pose.yaw + pose.twist + pose.head_yaw)
     pitch = pose.head_pitch[:, None]
     head_up = unit(up * np.cos(pitch) + facing * np.sin(pitch) + 0.3 * (spine - up))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drape.simulator.backdrop import Backdrop, draw_backdrop
+from drape.simulator.arrays import Array, Floats
+from drape.simulator.backdrop import Backdrop, Furnishing, draw_backdrop
 from drape.simulator.camera import Camera
 from drape.simulator.canvas import Bodies, Canvas, Mirror
 from drape.simulator.clothing import Person
@@ -20,13 +21,12 @@ from drape.simulator.seeds import generator
 from drape.simulator.shell import pane_plane
 from drape.simulator.site import Site
 from drape.simulator.skeleton import Skeleton, solve
+from drape.simulator.still import StillGroup
 from drape.simulator.truth import FrameTruth, Row, join
 
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
-
+PATIENT = "patient"
 SMALLEST_PANE = 150
-"""Panes that cover fewer samples of a view show no reflections."""
+"""Panes that cover fewer pixels of a view show no reflections."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +55,21 @@ class Stage:
         self._manners = Manners(self.figures.height, generator(seed, "manners"))
         self._canvas = Canvas(self.figures, size, ss)
         self._observer = Observer(self.figures, self._canvas)
-        solids = site.room.solids
-        self._number = {solid.name: i for i, solid in enumerate(solids)}
-        self._still = {name: [name] for name in site.room.pictures}
-        if site.room.patient is not None:
-            self._still = {"patient": ["patient_head", "patient"]} | self._still
-        rng = generator(site.seed, "glass")
-        self._mirrors = []
-        for i, pane in enumerate(site.plan.panes):
-            corner, _, _, normal = pane_plane(site.plan, pane)
-            self._mirrors.append(Mirror(self._number[f"pane{i}"], corner, normal, float(rng.uniform(0.3, 0.6))))
+        self._furnishing = Furnishing.of(site.room.solids)
+        self._still = still_groups(site)
+        self._mirrors = mirrors(site)
 
     def backdrop(self, camera: Camera) -> Backdrop:
         """The empty room seen by a camera."""
-        room = self.site.room
-        return draw_backdrop(camera, room.solids, room.lights, self.site.plan.size, self.ss, self._still)
+        lights, size = self.site.room.lights, self.site.plan.size
+        return draw_backdrop(camera, self._furnishing, lights, size, self.ss, self._still)
 
     def cast(self, state: State, time: float) -> Cast:
         """The crew's bodies in a state at ``time`` seconds."""
         skeleton = solve(self._manners.posture(state, time), self.figures.height, self.figures.girth)
         vertices, normals = self.figures.mesh(skeleton, state.sit)
-        flat = [np.ascontiguousarray(values.reshape(-1, 3), np.float32) for values in (vertices, normals)]
-        return Cast(skeleton, Bodies(*flat, state.present), keypoints(skeleton, self.figures.height))
+        points, directions = (values.reshape(-1, 3).astype(np.float32) for values in (vertices, normals))
+        return Cast(skeleton, Bodies(points, directions, state.present), keypoints(skeleton, self.figures.height))
 
     def render(self, backdrop: Backdrop, cast: Cast, picture: bool, **frame: Any) -> tuple[Floats | None, FrameTruth]:
         """One view of the crew.
@@ -124,23 +117,34 @@ class Stage:
 
     def _add_still(self, backdrop: Backdrop, rows: list[Row], instances: NDArray[np.uint8]) -> None:
         """The patient and the pictures on screens; writes into ``rows`` and ``instances``."""
-        patient = self.site.room.patient
+        ss, half = self.ss, self.ss // 2
         for still in backdrop.people:
-            own = still.name == "patient"
-            names = self._still[still.name]
-            person = len(self.figures.people) + list(self._still).index(still.name)
-            row, seen = still_row(
-                still,
-                person,
-                backdrop,
-                self._canvas.front,
-                [self._number[name] for name in names],
-                patient.skeleton if own and patient is not None else None,
-                patient.height if own and patient is not None else 0.0,
-            )
+            person = len(self.figures.people) + self._still.index(still.group)
+            patient = self.site.room.patient if still.group.name == PATIENT else None
+            row, seen = still_row(still, person, backdrop, self._canvas.front, patient)
             rows.append(row)
-            x, y = still.corner
-            half, ss = self.ss // 2, self.ss
+            x, y = still.full[:2]
             shown = seen[(half - y) % ss :: ss, (half - x) % ss :: ss]
             top, left = -((half - y) // ss), -((half - x) // ss)
             instances[top : top + shown.shape[0], left : left + shown.shape[1]][shown] = len(rows)
+
+
+def still_groups(site: Site) -> list[StillGroup]:
+    """The patient, if there is one, and the pictures of people on screens; their identities follow the crew's."""
+    number = {solid.name: i for i, solid in enumerate(site.room.solids)}
+    groups = []
+    if site.room.patient is not None:
+        head = number["patient_head"]
+        groups.append(StillGroup(PATIENT, (head, number["patient"]), (head,)))
+    return groups + [StillGroup(name, (number[name],)) for name in site.room.pictures]
+
+
+def mirrors(site: Site) -> list[Mirror]:
+    """The panes of a site; how much each reflects depends on the light behind it."""
+    number = {solid.name: i for i, solid in enumerate(site.room.solids)}
+    rng = generator(site.seed, "glass")
+    found = []
+    for i, pane in enumerate(site.plan.panes):
+        corner, _, _, normal = pane_plane(site.plan, pane)
+        found.append(Mirror(number[f"pane{i}"], corner, normal, float(rng.uniform(0.3, 0.6))))
+    return found

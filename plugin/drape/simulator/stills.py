@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drape.boxes import Boxes
-from drape.simulator.clothing import ROLES, dress
+from drape.simulator.clothing import ROLES, Person, dress
 from drape.simulator.families import Family
 from drape.simulator.gait import State
 from drape.simulator.seeds import generator
@@ -16,7 +16,6 @@ from drape.simulator.site import Site, build_site
 from drape.simulator.stage import Stage
 from drape.simulator.truth import FrameTruth
 
-Array = NDArray[np.float64]
 Still = tuple[NDArray[np.uint8], FrameTruth]
 
 CAMERAS = 3
@@ -59,8 +58,10 @@ def stills(
     for k in range(count):
         view = k % len(numbers)
         cast = stage.cast(_random_state(site, crew, rng), float(rng.uniform(0, 1000)))
-        named = dict(view=f"view{numbers[view] + 1}", frame=k, time=0.0, world_time=0.0, state="")
-        picture, truth = stage.render(backdrops[view], cast, True, **named)
+        name = f"view{numbers[view] + 1}"
+        picture, truth = stage.render(
+            backdrops[view], cast, True, view=name, frame=k, time=0.0, world_time=0.0, state=""
+        )
         assert picture is not None  # noqa: S101 - it was asked for
         yield sensors[view](picture, k), truth
 
@@ -78,7 +79,7 @@ def render_still(
     return image, truth.boxes[real], truth.visible[real]
 
 
-def _crew(site: Site, count: int, rng: np.random.Generator) -> list:  # type: ignore[type-arg]
+def _crew(site: Site, count: int, rng: np.random.Generator) -> list[Person]:
     roles = [str(role) for role in rng.choice(ROLES[:6], count)]
     return dress(roles, site.look, site.cloth, rng)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drape.errors import ConfigError
+from drape.simulator.arrays import Mask
 from drape.simulator.config import SceneConfig
 from drape.simulator.events import (
     CameraMoved,
@@ -72,9 +73,9 @@ class ViewClock:
         self._ticks: NDArray[np.int64] = ticks[kept]
         self.count = len(self._ticks)
 
-    def _within(self, ticks: NDArray[np.int64], event: Spell) -> NDArray[np.bool_]:
+    def _within(self, ticks: NDArray[np.int64], event: Spell) -> Mask:
         times = ticks / self.fps
-        inside: NDArray[np.bool_] = (times >= event.start - 1e-9) & (times < event.stop - 1e-9)
+        inside: Mask = (times >= event.start - 1e-9) & (times < event.stop - 1e-9)
         return inside
 
     def moment(self, frame: int) -> Moment:

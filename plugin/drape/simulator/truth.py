@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drape.simulator.arrays import Floats, Mask
 from drape.simulator.camera import Camera
 from drape.simulator.keypoints import COUNT
-
-Floats = NDArray[np.float32]
 
 KINDS = ("person", "reflection", "picture")
 """A person in the room, its image in glass (a copy), or a picture of somebody on a screen."""
@@ -77,15 +76,15 @@ class FrameTruth:
         return len(self.person)
 
     @property
-    def copy(self) -> NDArray[np.bool_]:
+    def copy(self) -> Mask:
         """(N,) whether a row is a second image of somebody in glass."""
         return self.kind == KINDS.index("reflection")
 
-    def mask(self, row: int) -> NDArray[np.bool_]:
+    def mask(self, row: int) -> Mask:
         """(H, W) where the person of a row is seen."""
         return self.instances == row + 1
 
-    def head_mask(self, row: int) -> NDArray[np.bool_]:
+    def head_mask(self, row: int) -> Mask:
         """(H, W) the head's outline of a row, filled, hidden parts included."""
         mask = np.zeros(self.instances.shape, np.uint8)
         if len(self.head_polygons[row]):
@@ -139,17 +138,21 @@ def join(rows: list[Row], instances: NDArray[np.uint8], **frame: Any) -> FrameTr
     def stacked(name: str, *shape: int) -> Floats:
         return np.array([getattr(row, name) for row in rows], np.float32).reshape(len(rows), *shape)
 
-    columns = {name: stacked(name, 4) for name in ("boxes", "amodal", "visible_boxes")} | {
-        name: stacked(name) for name in ("visible", "area", "head_visible", "head_area", "depth")
-    }
     return FrameTruth(
         **frame,
-        **columns,
         person=np.array([row.person for row in rows], np.int32),
         role=np.array([row.role for row in rows], np.str_),
         kind=np.array([row.kind for row in rows], np.uint8),
+        boxes=stacked("boxes", 4),
+        amodal=stacked("amodal", 4),
+        visible_boxes=stacked("visible_boxes", 4),
+        visible=stacked("visible"),
         in_frame=np.array([box_share(row.boxes, row.amodal) for row in rows], np.float32),
+        area=stacked("area"),
         instances=instances,
+        head_visible=stacked("head_visible"),
+        head_area=stacked("head_area"),
+        depth=stacked("depth"),
         head_ellipses=np.array([ellipse_of(row.head_polygons) for row in rows], np.float32).reshape(-1, 5),
         head_polygons=[row.head_polygons for row in rows],
         keypoints=stacked("keypoints", COUNT, 3),
