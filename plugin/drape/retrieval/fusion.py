@@ -16,6 +16,8 @@ from drape.retrieval.pool import Pool
 
 ROUNDS = 2
 """What one kind of evidence learns from the others changes little after this."""
+LOOKS = 5
+"""So many looks of other views at a tracklet count as independent at most."""
 DUPLICATE = 0.1
 """Share of its own existence that a candidate keeps, as a person of its own, beside a better one at the same place."""
 
@@ -90,9 +92,12 @@ def fuse(pool: Pool, found: Links, learned: Learned, config: RetrievalConfig) ->
     own = log_odds(pool.own)
     existence = logistic(own + place)
     views = np.zeros(len(pool))
+    runs = _runs(pool, heard)
     for _ in range(ROUNDS):
-        supported = along_tracklets(pool, support(pool, found, existence), config.support_s)
-        views = np.where(heard, learned.views.evidence(supported), 0.0)
+        alone = support(pool, found, existence)
+        supported = runs.raised(alone, config.support_s)
+        doubt = runs.doubt(learned.views.tilt(alone), config.support_s)
+        views = np.where(heard, learned.views.evidence(supported, doubt), 0.0)
         existence = logistic(own + place + views)
     return Evidence(heard, place, views, np.where(heard, existence, pool.own))
 
@@ -109,20 +114,46 @@ def outdone(pool: Pool, usable: np.ndarray, least_iou: float) -> np.ndarray:
     return out
 
 
-def along_tracklets(pool: Pool, supported: Floats, reach: float) -> Floats:
-    """Support, raised to its mean over the tracklet within ``reach`` seconds: other views fail now and then, too."""
-    rows = np.flatnonzero(pool.tracklet >= 0)
-    if len(rows) == 0 or reach <= 0:
-        return supported
-    track = pool.view[rows] * (int(pool.tracklet.max()) + 1) + pool.tracklet[rows]
-    rows, track = (x[np.lexsort((pool.time[rows], track))] for x in (rows, track))
-    time = pool.time[rows] - pool.time[rows].min()
-    key = track * (2 * (float(time.max()) + reach) + 1) + time
-    total = np.concatenate([[0.0], np.cumsum(supported[rows])])
-    low, high = np.searchsorted(key, key - reach), np.searchsorted(key, key + reach, "right")
-    out = supported.copy()
-    out[rows] = np.maximum(out[rows], (total[high] - total[low]) / (high - low))
-    return out
+@dataclass(frozen=True)
+class _Runs:
+    """Candidates of tracklets where other views speak: ``rows`` (M,) sorted by tracklet and time, their ``tracklet``
+    numbered from 0 and ``time`` (M,), and how many candidates there are in all."""
+
+    rows: Ints
+    tracklet: Ints
+    time: Floats
+    count: int
+
+    def raised(self, supported: Floats, reach: float) -> Floats:
+        """Support, raised to its mean over the tracklet within ``reach`` seconds: other views fail now and then."""
+        out = supported.copy()
+        if len(self.rows) and reach > 0:
+            time = self.time - self.time.min()
+            key = self.tracklet * (2 * (float(time.max()) + reach) + 1) + time
+            total = np.concatenate([[0.0], np.cumsum(supported[self.rows])])
+            low, high = np.searchsorted(key, key - reach), np.searchsorted(key, key + reach, "right")
+            out[self.rows] = np.maximum(out[self.rows], (total[high] - total[low]) / (high - low))
+        return out
+
+    def doubt(self, tilt: Floats, look: float) -> Floats:
+        """(N,) what the rest of a tracklet adds against it: its mean tilt, where negative, for every independent look
+        of ``look`` seconds but one, up to ``LOOKS``."""
+        out = np.zeros(self.count)
+        if len(self.rows) and look > 0:
+            first = np.flatnonzero(np.append(True, np.diff(self.tracklet) != 0))
+            last = np.append(first[1:], len(self.rows)) - 1
+            mean = np.add.reduceat(tilt[self.rows], first) / (last - first + 1)
+            looks = np.clip((self.time[last] - self.time[first]) / look, 0, LOOKS - 1)
+            out[self.rows] = (np.minimum(mean, 0) * looks)[self.tracklet]
+        return out
+
+
+def _runs(pool: Pool, heard: np.ndarray) -> _Runs:
+    rows = np.flatnonzero((pool.tracklet >= 0) & heard)
+    track = pool.view[rows] * (int(pool.tracklet.max(initial=0)) + 1) + pool.tracklet[rows]
+    order = np.lexsort((pool.time[rows], track))
+    rows, track = rows[order], track[order]
+    return _Runs(rows, np.unique(track, return_inverse=True)[1], pool.time[rows], len(pool))
 
 
 def _heard(pool: Pool, found: Links) -> np.ndarray:

@@ -64,16 +64,25 @@ class ViewModel:
     offset: float
     seen: float
 
-    def evidence(self, support: Floats) -> Floats:
-        """(N,) log-odds that support (N,) in [0, 1] adds, within ``MOST``; it never falls when support grows."""
-        return np.clip(np.log(self._ratio(support)), -MOST, MOST)
+    def evidence(self, support: Floats, doubt: Floats | float = 0.0) -> Floats:
+        """(N,) log-odds that support (N,) in [0, 1] adds, within ``MOST``; it never falls when support grows.
+
+        Args:
+            support: see ``others.support``.
+            doubt: (N,) log-likelihood ratio, at most 0, of other instants in which others should have seen the person.
+        """
+        return np.clip(np.log(self._ratio(support, doubt)), -MOST, MOST)
+
+    def tilt(self, support: Floats) -> Floats:
+        """(N,) log-likelihood ratio of support (N,) for a person whom others see."""
+        return self.weight * support - self.offset
 
     def seen_by_others(self, support: Floats) -> Floats:
         """(N,) probability that a person with this support is one whom others see."""
         return 1 - (1 - self.seen) / self._ratio(support)
 
-    def _ratio(self, support: Floats) -> Floats:
-        return np.asarray(1 - self.seen + self.seen * np.exp(self.weight * support - self.offset))
+    def _ratio(self, support: Floats, doubt: Floats | float = 0.0) -> Floats:
+        return np.asarray(1 - self.seen + self.seen * np.exp(self.tilt(support) + doubt))
 
 
 def fit_places(densities: Floats, teacher: Floats, counted: Floats) -> PlaceModel | None:

@@ -23,8 +23,10 @@ LINK_S = 2.0
 """A person found through other views is one tracklet while its gaps are shorter."""
 
 
-def weigh(rows: Rows, pool: Pool, view: int, evidence: Evidence, identity: Identity, tracked: bool) -> Rows:
-    """Tracklets with all evidence. What the tracker accepts stays accepted: other views never take a mask away."""
+def weigh(
+    rows: Rows, pool: Pool, view: int, evidence: Evidence, identity: Identity, tracked: bool, config: RetrievalConfig
+) -> Rows:
+    """Tracklets with all evidence. What the tracker is sure of stays accepted, whatever other views do not see."""
     here = pool.part(view)
     behind = np.flatnonzero(pool.row[here] >= 0) + here.start
     candidate = np.full(len(rows), -1, np.int64)
@@ -43,16 +45,19 @@ def weigh(rows: Rows, pool: Pool, view: int, evidence: Evidence, identity: Ident
     base[known] = pool.own[at]
     existence = np.where(spoken, logistic(log_odds(base) + np.nan_to_num(place) + np.nan_to_num(views)), own)
     if tracked:
-        existence = np.where(own >= ACCEPTED, np.maximum(existence, ACCEPTED), existence)
+        existence = np.where(own >= config.keep_sure, np.maximum(existence, ACCEPTED), existence)
     person, copy = np.full(len(rows), NOBODY, np.int64), np.zeros(len(rows), bool)
     person[known], copy[known] = identity.person[at], identity.copy[at]
     person = np.where(person == NOBODY, majority(rows.tracklet, person), person)
     scored = np.where(np.isnan(rows.score), 0.0, log_odds(np.nan_to_num(rows.score, nan=0.5)))
     over_time = log_odds(base) - scored + np.nan_to_num(place)
-    return Rows(
-        rows.frame, rows.time, rows.boxes, rows.tracklet, existence, rows.source, rows.score, rows.candidate,
-        person, np.where(spoken, over_time, np.nan), views, copy,
-    )  # fmt: skip
+    return rows.with_(
+        existence=existence,
+        person=person,
+        over_time=np.where(spoken, over_time, np.nan),
+        over_views=views,
+        copy=copy,
+    )
 
 
 def _between(rows: Rows, known: np.ndarray, place: Floats, views: Floats) -> None:
@@ -78,7 +83,7 @@ def without_repeats(rows: Rows) -> Rows:
     """Untracked candidates: beside a better one at the same place, one is no person of its own."""
     keep = best_of(rows.frame, rows.boxes, rows.existence, REPEAT_IOU)
     existence = np.where(keep, rows.existence, REPEATED * rows.existence)
-    return _with_existence(rows, existence)
+    return rows.with_(existence=existence)
 
 
 def as_many_as(rows: Rows, heard: np.ndarray) -> Rows:
@@ -91,7 +96,7 @@ def as_many_as(rows: Rows, heard: np.ndarray) -> Rows:
     if wanted == 0 or values[wanted - 1] >= ACCEPTED:
         return rows
     shift = -float(log_odds(values[wanted - 1])) + 1e-6
-    return _with_existence(rows, np.where(heard, logistic(log_odds(rows.existence) + shift), rows.existence))
+    return rows.with_(existence=np.where(heard, logistic(log_odds(rows.existence) + shift), rows.existence))
 
 
 def confirmed(
@@ -112,6 +117,7 @@ def confirmed(
     accepted = rows.take(rows.existence >= ACCEPTED)
     free = ~covered(pool.frame[chosen], pool.boxes[chosen], accepted.frame, accepted.boxes, config.same_person_iou)
     chosen = chosen[free]
+    chosen = chosen[_first_of_person(identity.person[chosen], pool.frame[chosen], evidence.existence[chosen], accepted)]
     best = best_of(pool.frame[chosen], pool.boxes[chosen], evidence.existence[chosen], config.same_person_iou)
     chosen = chosen[best]
     own, score = log_odds(pool.own[chosen]), log_odds(pool.score[chosen])
@@ -132,6 +138,16 @@ def confirmed(
     )
 
 
+def _first_of_person(person: Ints, frame: Ints, existence: Floats, accepted: Rows) -> np.ndarray:
+    """(N,) whether a candidate is the best one of its person in its frame, and the person has no accepted box there."""
+    base = max(int(person.max(initial=0)), int(accepted.person.max(initial=0))) + 1
+    key, taken = frame * base + person, accepted.frame * base + accepted.person
+    order = np.lexsort((-existence, key))
+    first = np.zeros(len(key), bool)
+    first[order[np.append(True, np.diff(key[order]) != 0)[: len(order)]]] = True
+    return (person == NOBODY) | (first & ~np.isin(key, taken[accepted.person != NOBODY]))
+
+
 def chain(person: Ints, time: Floats, gap: float) -> Ints:
     """(N,) numbers from 0: rows of one person share one while they follow each other within ``gap`` seconds; a row
     without a person, and a second row of a person at the same time, has one of its own."""
@@ -144,10 +160,3 @@ def chain(person: Ints, time: Floats, gap: float) -> Ints:
     out[order] = np.concatenate([[0], np.cumsum(~joined)])
     first = np.unique(out[np.argsort(time, kind="stable")], return_index=True)[1]
     return np.argsort(np.argsort(first))[out]
-
-
-def _with_existence(rows: Rows, existence: Floats) -> Rows:
-    return Rows(
-        rows.frame, rows.time, rows.boxes, rows.tracklet, existence, rows.source, rows.score, rows.candidate,
-        rows.person, rows.over_time, rows.over_views, rows.copy,
-    )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,8 @@ NOBODY = -1
 
 @dataclass(frozen=True)
 class Rows:
-    """Persons of one view, (N,) each; see ``tables.PERSONS``. ``person``, ``candidate`` are -1 where unknown, ``score``,
-    ``over_time`` and ``over_views`` NaN; ``source`` indexes ``tables.SOURCES``."""
+    """Persons of one view, (N,) each; see ``tables.PERSONS``. Where unknown, ``person`` and ``candidate`` are -1 and
+    ``score``, ``over_time`` and ``over_views`` NaN; ``source`` indexes ``tables.SOURCES``."""
 
     frame: Ints
     time: Floats
@@ -40,10 +41,17 @@ class Rows:
         """These rows, by number or mask."""
         return Rows(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    def joined(self, other: Rows) -> Rows:
-        """These rows and then those of ``other``, sorted by frame and tracklet."""
-        both = Rows(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
-        return both.take(np.lexsort((both.tracklet, both.frame)))
+    def with_(self, **columns: Any) -> Rows:
+        """These rows with other columns."""
+        return replace(self, **columns)
+
+    def followed_by(self, other: Rows) -> Rows:
+        """These rows and then those of ``other``."""
+        return Rows(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+    def sorted(self) -> Rows:
+        """These rows by frame, then tracklet."""
+        return self.take(np.lexsort((self.tracklet, self.frame)))
 
     def table(self) -> pa.Table:
         """As ``PERSONS``."""

@@ -13,8 +13,11 @@ from drape.errors import RecordingError
 from drape.progress import Progress, silent
 from drape.retrieval.chunks import Stretch, association_of, rows_between, sampled, stretches
 from drape.retrieval.config import RetrievalConfig
+from drape.retrieval.expected import expected_in
 from drape.retrieval.fusion import Learned, fuse, learn
+from drape.retrieval.gaps import better_boxes, filled, holes, sure_boxes
 from drape.retrieval.identity import identify
+from drape.retrieval.motion import rehearse
 from drape.retrieval.others import links
 from drape.retrieval.persons import as_many_as, confirmed, weigh, without_repeats
 from drape.retrieval.pool import RetrievalView, pool_views
@@ -92,14 +95,27 @@ def _persons(stretch: Stretch, learned: Learned, following: list[int], config: R
     found = links(pool, stretch.association.pairs)
     evidence = fuse(pool, found, learned, config)
     identity = identify(pool, stretch.association.identities, found, evidence.existence)
+    plain = [rows_of(view.tracklets) for view in stretch.views]
+    weighed = [
+        weigh(rows, pool, v, evidence, identity, view.tracked, config)
+        for v, (rows, view) in enumerate(zip(plain, stretch.views, strict=True))
+    ]
     out = []
     for v, view in enumerate(stretch.views):
-        rows = weigh(rows_of(view.tracklets), pool, v, evidence, identity, view.tracked)
-        if view.tracked:
-            rows = rows.joined(confirmed(rows, pool, v, evidence, identity, following[v], config))
-        elif (~np.isnan(rows.over_views)).any():
-            rows = as_many_as(without_repeats(rows), ~np.isnan(rows.over_views))
-        out.append(rows)
+        rows = weighed[v]
+        if not view.tracked:
+            heard = ~np.isnan(rows.over_views)
+            out.append(as_many_as(without_repeats(rows), heard) if heard.any() else rows)
+            continue
+        expected = expected_in(v, stretch.association.expected, pool.names, weighed)
+        known = sure_boxes(rows)
+        skill = rehearse(known, expected, config.max_gap_s, config.seed)
+        added = confirmed(rows, pool, v, evidence, identity, following[v], config)
+        own = np.concatenate([plain[v].existence, np.zeros(len(added))])
+        rows = better_boxes(rows.followed_by(added), own, known, expected, skill, view.size).sorted()
+        gaps = holes(rows, known, expected, skill, config)
+        new = filled(gaps, skill, following[v] + len(added), view.size, config)
+        out.append(rows.followed_by(new).sorted())
     return out
 
 
