@@ -110,8 +110,8 @@ def _number(bins: int) -> int:
 
 
 def _edges(bins: int | ArrayLike) -> NDArray[np.float64]:
-    if isinstance(bins, int | np.integer):
-        return np.linspace(0, 1, _number(int(bins)) + 1)
+    if isinstance(bins, int):
+        return np.linspace(0, 1, _number(bins) + 1, dtype=np.float64)
     edges: NDArray[np.float64] = np.asarray(bins, np.float64)
     if edges.ndim != 1 or len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or not (np.diff(edges) > 0).all():
         raise EvaluationError("The edges of the bins are unusable", "Let them increase from 0 to 1")

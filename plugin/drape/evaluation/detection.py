@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from drape.boxes import iou
-from drape.evaluation.matching import match, pairs
+from drape.evaluation.matching import Likeness, match, pairs
 from drape.tables import boxes_of
 
 _EDGE = 1e-9  # a recall such as 0.3 must reach the grid point 0.3 in spite of rounding
@@ -50,15 +50,23 @@ class Curve(NamedTuple):
     precision: NDArray[np.float64]
 
 
-def detection(truth: pa.Table, found: pa.Table, threshold: float = 0.5) -> Detection:
+def detection(truth: pa.Table, found: pa.Table, threshold: float = 0.5, likeness: Likeness = iou) -> Detection:
     """Recall and precision of boxes at an IoU threshold, by the best one-to-one matching of each frame.
 
     Args:
         truth: table with ``frame`` and box columns.
         found: likewise; every row counts, so cut it at the operating point first.
-        threshold: least IoU of a match.
+        threshold: least likeness of a match.
+        likeness: ``boxes.iou``; with ``boxes.coverage`` and a threshold of .95 a found box must hide the person.
     """
-    return Detection(len(truth), len(found), len(match(truth, found, threshold).truth))
+    return Detection(len(truth), len(found), len(match(truth, found, threshold, likeness).truth))
+
+
+def hits(truth: pa.Table, found: pa.Table, threshold: float = 0.5, likeness: Likeness = iou) -> NDArray[np.bool_]:
+    """Which true boxes are found, (N,); arguments as for ``detection``."""
+    hit = np.zeros(len(truth), bool)
+    hit[match(truth, found, threshold, likeness).truth] = True
+    return hit
 
 
 def curve(truth: pa.Table, candidates: pa.Table, threshold: float = 0.5) -> Curve:
