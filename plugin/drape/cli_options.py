@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import UnionType
@@ -22,28 +23,27 @@ Model = TypeVar("Model", bound=StageConfig)
 def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorator: give a command an option for every field of ``models``.
 
-    The command receives, for each keyword, a dict of the fields that were given on the command line. Two models of
-    one command must not share a field name.
+    The command receives, for each keyword, a dict of the fields that were given on the command line. Where two models
+    of one command share a field name, its options carry their keyword in front (``--tracking-max-gap-s``).
 
     Raises:
-        ValueError: two models share a field name.
+        ValueError: a field has the name of one of the command's own options.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in models]
-        fields: dict[str, str] = {}
-        options = []
-        for keyword, model in models.items():
-            for name, field in model.model_fields.items():
-                if name in fields or name in {p.name for p in own}:
-                    raise ValueError(f"two options are called {name}")
-                fields[name] = keyword
-                options.append(_option(name, field, keyword))
+        fields = _option_names(models)
+        clash = {p.name for p in own} & set(fields)
+        if clash:
+            raise ValueError(f"two options are called {sorted(clash)[0]}")
+        options = [
+            _option(option, models[keyword].model_fields[name], keyword) for option, (keyword, name) in fields.items()
+        ]
 
         def wrapper(**values: Any) -> None:
             given: dict[str, dict[str, Any]] = {keyword: {} for keyword in models}
-            for name, keyword in fields.items():
-                value = values.pop(name)
+            for option, (keyword, name) in fields.items():
+                value = values.pop(option)
                 if value is not None:
                     given[keyword][name] = value
             command(**values, **given)
@@ -54,6 +54,16 @@ def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]],
         return wrapper
 
     return decorate
+
+
+def _option_names(models: Mapping[str, type[StageConfig]]) -> dict[str, tuple[str, str]]:
+    """{option: (keyword, field)} of every field of the models."""
+    shared = Counter(name for model in models.values() for name in model.model_fields)
+    return {
+        f"{keyword}_{name}" if shared[name] > 1 else name: (keyword, name)
+        for keyword, model in models.items()
+        for name in model.model_fields
+    }
 
 
 def _option(name: str, field: FieldInfo, group: str) -> inspect.Parameter:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from drape import tables
 from drape.boxes import as_boxes
-from drape.errors import RecordingError
+from drape.errors import ConfigError, RecordingError
 
 
 def read_detections(path: Path, fps: float, role: str) -> tuple[pa.Table, pa.Table]:
@@ -56,10 +57,32 @@ def read_detections(path: Path, fps: float, role: str) -> tuple[pa.Table, pa.Tab
     return frames, candidates
 
 
-def write_tracks(persons: pa.Table, path: Path) -> None:
-    """Write persons as MOT text; the confidence is the existence probability, ids count from 1."""
+def named_files(items: list[str], option: str = "--mot") -> dict[str, Path]:
+    """{view: file} of options written ``VIEW=FILE``.
+
+    Raises:
+        ConfigError: one is written otherwise, or a view is named twice.
+    """
+    files: dict[str, Path] = {}
+    for item in items:
+        name, separator, path = item.partition("=")
+        if not separator or not name or Path(name).name != name or name in files:
+            raise ConfigError(f"{option} takes VIEW=FILE, each view once, its name without slashes", "Correct it")
+        files[name] = Path(path)
+    return files
+
+
+def write_tracks(persons: pa.Table, path: Path, ids: NDArray[np.int64] | None = None) -> None:
+    """Write persons as MOT text, sorted by frame; the confidence is the existence probability, ids count from 1.
+
+    Args:
+        persons: ``TRACKLETS`` or ``PERSONS``.
+        path: the file; folders are made.
+        ids: (N,) identity of each row, from 0; None: its tracklet.
+    """
     boxes = tables.boxes_of(persons)
     frame, tracklet = persons.column("frame").to_numpy(), persons.column("tracklet").to_numpy()
+    tracklet = tracklet if ids is None else ids
     exists = persons.column("existence").to_numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="ascii") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import time
@@ -135,9 +136,26 @@ def test_detections_that_are_not_mot_text_are_refused(text: str, tmp_path: Path)
     assert not (tmp_path / "o").exists()
 
 
-def test_no_two_settings_of_a_command_share_a_name() -> None:
-    with pytest.raises(ValueError, match="two options"):
-        with_options(a=TrackingConfig, b=TrackingConfig)(lambda: None)
+def test_settings_that_share_a_name_are_told_apart_by_their_stage() -> None:
+    got: dict[str, dict] = {}
+
+    @with_options(a=TrackingConfig, b=TrackingConfig, release=ReleaseConfig)
+    def command(*, a: dict, b: dict, release: dict) -> None:
+        got.update(a=a, b=b, release=release)
+
+    options = {p.name: None for p in inspect.signature(command).parameters.values()}
+    assert {"a_max_gap_s", "b_max_gap_s", "fill"} <= set(options)
+    command(**{**options, "b_max_gap_s": 3.0, "fill": "blur"})
+    assert got == {"a": {}, "b": {"max_gap_s": 3.0}, "release": {"fill": "blur"}}
+
+    def clash(fill: str, *, release: dict) -> None:
+        raise AssertionError
+
+    with pytest.raises(ValueError, match="two options are called fill"):
+        with_options(release=ReleaseConfig)(clash)
+
+
+def test_settings_out_of_bounds_are_named() -> None:
     with pytest.raises(ConfigError, match="--max-gap-s"):
         configure(TrackingConfig(), {"max_gap_s": -1})
 

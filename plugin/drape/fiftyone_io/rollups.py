@@ -86,7 +86,7 @@ def write_person_counts(dataset: fo.Dataset, ws: Workspace, persons: dict[str, p
 
 @database()
 def write_missed_counts(dataset: fo.Dataset, ws: Workspace) -> None:
-    """Write ``num_missed``, ``missed_risk``, ``longest_exposure`` and the intervals of a retrieved recording.
+    """Write ``num_missed``, ``missed_risk``, ``longest_exposure`` and the intervals "likely_missed" of a recording.
 
     ``num_missed`` counts the intervals "likely_missed", ``missed_risk`` is the expected number of person-seconds that
     are missed, ``longest_exposure`` the seconds of the longest such interval.
@@ -95,21 +95,35 @@ def write_missed_counts(dataset: fo.Dataset, ws: Workspace) -> None:
         DatasetError: the recording is not in the dataset.
         WorkspaceError: a table is damaged.
     """
-    intervals = pa.concat_tables([ws.whole("synchrony"), ws.whole("intervals")]).to_pylist()
+    _write_labelled(dataset, ws, ws.whole("intervals"), (LIKELY_MISSED,))
     counts: dict[str, dict[str, float]] = {}
     for view in ws.recording.views:
-        mine = [row for row in intervals if row["view"] == view.id]
         times = ws.frames(view.id).column("time").to_numpy()
-        for label in (LIKELY_MISSED, *SYNCHRONY):
-            rows = [row for row in mine if row["label"] == label]
-            _write_intervals(dataset, ws.recording.id, view.id, label, [_interval(row, times) for row in rows])
-        lengths = [row["stop"] - row["start"] for row in mine if row["label"] == LIKELY_MISSED]
+        mine = [row for row in ws.whole("intervals").to_pylist() if row["view"] == view.id]
+        lengths = [row["stop"] - row["start"] for row in mine]
         counts[view.id] = {
             "num_missed": len(lengths),
             "missed_risk": missed_person_seconds(ws.missed(view.id), times),
             "longest_exposure": float(max(lengths, default=0.0)),
         }
     _write_counts(dataset, ws, counts, greatest=("longest_exposure",))
+
+
+@database()
+def write_synchrony(dataset: fo.Dataset, ws: Workspace) -> None:
+    """Write where views of an associated recording are out of step, and where a camera was moved, as intervals.
+
+    Raises:
+        DatasetError: the recording is not in the dataset.
+        WorkspaceError: a table is damaged.
+    """
+    _write_labelled(dataset, ws, ws.whole("synchrony"), SYNCHRONY)
+
+
+@database()
+def has_missed(dataset: fo.Dataset, recording: str) -> bool:
+    """Whether the dataset says of a recording where somebody is likely missed."""
+    return any(value is not None for value in datasets.flat(dataset, recording).values("num_missed"))
 
 
 def missed_person_seconds(missed: pa.Table, times: NDArray[np.float64]) -> float:
@@ -123,6 +137,15 @@ def missed_person_seconds(missed: pa.Table, times: NDArray[np.float64]) -> float
         return 0.0
     lasts = np.diff(times, append=times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 0.0))
     return float((missed.column("probability").to_numpy() * lasts[missed.column("frame").to_numpy()]).sum())
+
+
+def _write_labelled(dataset: fo.Dataset, ws: Workspace, table: pa.Table, labels: tuple[str, ...]) -> None:
+    rows = table.to_pylist()
+    for view in ws.recording.views:
+        times = ws.frames(view.id).column("time").to_numpy()
+        for label in labels:
+            found = [_interval(row, times) for row in rows if row["view"] == view.id and row["label"] == label]
+            _write_intervals(dataset, ws.recording.id, view.id, label, found)
 
 
 def _interval(row: dict[str, Any], times: NDArray[np.float64]) -> fo.TemporalDetection:

@@ -65,7 +65,7 @@ def detect(ws: Workspace, config: DetectionConfig | None = None, progress: Progr
 
 
 def track(ws: Workspace, config: TrackingConfig | None = None, progress: Progress = silent) -> dict[str, Any]:
-    """Turn every view's candidates into tracklets; what was retrieved from other tracklets is removed.
+    """Turn every view's candidates into tracklets; what came of earlier tracklets is removed.
 
     Returns:
         The run record.
@@ -80,7 +80,7 @@ def track(ws: Workspace, config: TrackingConfig | None = None, progress: Progres
         progress(ws.recording.views.index(view), total, f"track {view.id}")
         size = (view.width, view.height)
         tracklets = track_view(ws.frames(view.id), ws.candidates(view.id), size, config)
-        ws.forget_persons()
+        ws.forget_agreement()
         tables.write(tracklets, ws.path("tracklets", view.id))
         accepted = tracklets.filter(pc.greater_equal(tracklets.column("existence"), 0.5))
         return {"persons": accepted.num_rows, "tracklets": len(accepted.column("tracklet").unique())}

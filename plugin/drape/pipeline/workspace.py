@@ -145,12 +145,13 @@ class Workspace:
         """The ``MISSED`` table of a view; empty before the retrieval."""
         return self.read("missed", view) if self.path("missed", view).is_file() else tables.empty(tables.MISSED)
 
-    def forget_persons(self) -> None:
-        """Remove what the retrieval made: the tracklets it was made of are about to change."""
+    def forget_agreement(self) -> None:
+        """Remove what association and retrieval made: the tracklets it was made of are about to change."""
         for view in self.recording.views:
             for kind in ("persons", "missed"):
                 self.path(kind, view.id).unlink(missing_ok=True)
-        self.whole_path("intervals").unlink(missing_ok=True)
+        for kind in WHOLE:
+            self.whole_path(kind).unlink(missing_ok=True)
 
     def reviewed(self, view: str) -> pa.Table:
         """Persons of a view that a curator added (``PERSONS``); empty where there are none."""
