@@ -104,7 +104,7 @@ def continuity(
     person, frame, covered = person[order], frame[order], covered[order]
     seconds = durations[frame]
     ids, index, size = np.unique(person, return_inverse=True, return_counts=True)
-    starts, stops = _runs(person, frame, covered)
+    starts, stops = runs(person, frame, covered)
     elapsed = np.append(0.0, np.cumsum(seconds))
     frames_of_run, seconds_of_run = stops - starts, elapsed[stops] - elapsed[starts]
     longest, longest_seconds = np.zeros(len(ids), np.int64), np.zeros(len(ids))
@@ -124,10 +124,14 @@ def continuity(
     )
 
 
-def _runs(
+def runs(
     person: NDArray[np.int32], frame: NDArray[np.int32], covered: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First row and row after the last of every maximal run of uncovered rows with consecutive frames of a person."""
+    """First row and row after the last of every maximal run of uncovered rows with consecutive frames of a person.
+
+    Args:
+        person, frame, covered: (N,) as for ``continuity``, sorted by person, then frame.
+    """
     joined = (np.diff(person) == 0) & (np.diff(frame) == 1) & ~covered[1:] & ~covered[:-1]
     starts = np.flatnonzero(~covered & np.append(True, ~joined)[: len(covered)])
     stops = np.flatnonzero(~covered & np.append(~joined, True)[: len(covered)]) + 1
