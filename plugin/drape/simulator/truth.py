@@ -86,11 +86,7 @@ class FrameTruth:
 
     def head_mask(self, row: int) -> Mask:
         """(H, W) the head's outline of a row, filled, hidden parts included."""
-        mask = np.zeros(self.instances.shape, np.uint8)
-        if len(self.head_polygons[row]):
-            corners = np.round((self.head_polygons[row] - 0.5) * 16).astype(np.int32)
-            cv2.fillConvexPoly(mask, corners, 1, lineType=cv2.LINE_8, shift=4)
-        return mask > 0
+        return inside_convex(self.head_polygons[row], self.instances.shape)
 
 
 @dataclass(frozen=True)
@@ -111,6 +107,22 @@ class Row:
     keypoints: Floats
     depth: float
     position: Floats
+
+
+def inside_convex(polygon: Floats, shape: tuple[int, ...]) -> Mask:
+    """The pixels of a picture of ``shape`` (H, W) whose centre lies in a convex polygon (K, 2); none if it is empty."""
+    mask = np.zeros(shape[:2], bool)
+    if len(polygon) < 3:
+        return mask
+    limit = np.array(shape[1::-1])
+    left, top = np.clip(np.floor(polygon.min(axis=0)), 0, limit).astype(int)
+    right, bottom = np.clip(np.ceil(polygon.max(axis=0)), 0, limit).astype(int)
+    y, x = np.mgrid[top:bottom, left:right] + 0.5
+    edge = np.roll(polygon, -1, axis=0) - polygon
+    away = np.stack([x, y], axis=-1)[..., None, :] - polygon
+    side = edge[:, 0] * away[..., 1] - edge[:, 1] * away[..., 0]
+    mask[top:bottom, left:right] = (side >= 0).all(axis=-1) | (side <= 0).all(axis=-1)
+    return mask
 
 
 def ellipse_of(polygon: Floats) -> Floats:
