@@ -33,5 +33,5 @@ class RetrievalConfig(StageConfig):
         0.5, gt=0, le=1, description="Intervals: times at which somebody is missed this surely"
     )
     chunk: int = Field(200_000, ge=1000, le=10_000_000, description="Candidates of all views worked on at once")
-    sample: int = Field(4000, ge=100, le=100_000, description="Candidates per view that places are learned from")
+    sample: int = Field(2000, ge=100, le=100_000, description="Candidates per view that places are learned from")
     seed: int = Field(0, ge=0, description="Seed of the sampling")

@@ -54,7 +54,7 @@ def learn(pool: Pool, found: Links, config: RetrievalConfig) -> Learned:
     span = float(np.ptp(pool.time)) if len(pool) else 0.0
     fold, usable = fold_of(pool.time, span), pool.score >= config.floor_score
     heard, worse = _heard(pool, found), outdone(pool, usable, config.same_person_iou)
-    rows = np.flatnonzero(usable)
+    rows = _some(np.flatnonzero(usable), config.sample * len(pool.names), config.seed)
     existence = pool.own
     learned = Learned((), None, ViewModel(config.views_weight, config.views_weight / 2, 0.8), span)
     for _ in range(ROUNDS):
@@ -67,11 +67,18 @@ def learn(pool: Pool, found: Links, config: RetrievalConfig) -> Learned:
         if place is not None:
             own[rows] += place.evidence(densities)
         supported = support(pool, found, existence)
-        pupil = np.flatnonzero(usable & heard & ~worse)
+        pupil = rows[(heard & ~worse)[rows]]
         views = fit_views(supported[pupil], logistic(own[pupil]), config.views_weight)
         learned = Learned(places, place, views, span)
         existence = logistic(own + np.where(heard, views.evidence(supported), 0.0))
     return learned
+
+
+def _some(rows: Ints, count: int, seed: int) -> Ints:
+    """At most ``count`` of the rows, drawn evenly, in their order."""
+    if len(rows) <= count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
 
 
 def fuse(pool: Pool, found: Links, learned: Learned, config: RetrievalConfig) -> Evidence:
