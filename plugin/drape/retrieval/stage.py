@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,14 @@ from drape.retrieval.config import RetrievalConfig
 from drape.retrieval.expected import expected_in
 from drape.retrieval.fusion import Learned, fuse, learn
 from drape.retrieval.gaps import better_boxes, filled, holes, sure_boxes
+from drape.retrieval.hypotheses import Hypotheses
 from drape.retrieval.identity import identify
+from drape.retrieval.intervals import likely_missed
 from drape.retrieval.motion import rehearse
 from drape.retrieval.others import links
 from drape.retrieval.persons import as_many_as, confirmed, weigh, without_repeats
 from drape.retrieval.pool import RetrievalView, pool_views
+from drape.retrieval.risk import missed_table, risk
 from drape.retrieval.rows import Rows, rows_of
 
 
@@ -74,23 +77,28 @@ def retrieve(
     learned = learn(pool, links(pool, sample.association.pairs), config)
     following = [_next_tracklet(v) for v in views]
     persons: list[list[pa.Table]] = [[] for _ in views]
+    missed: list[list[pa.Table]] = [[] for _ in views]
     done, total = 0, sum(len(v.candidates) for v in views)
     for stretch in stretches(views, association, config):
-        for v, rows in enumerate(_persons(stretch, learned, following, config)):
+        for v, (rows, guesses) in enumerate(_weigh(stretch, learned, following, config)):
             following[v] = max(following[v], int(rows.tracklet.max(initial=-1)) + 1)
             persons[v].append(rows_between(rows.table(), *stretch.core[v]))
+            missed[v].append(rows_between(missed_table(guesses), *stretch.core[v]))
         done += sum(len(rows_between(v.candidates, *c)) for v, c in zip(stretch.views, stretch.core, strict=True))
         progress(done, total, "candidates")
+    tables_missed = {v.id: pa.concat_tables(parts) for v, parts in zip(views, missed, strict=True)}
     return Retrieved(
         persons={v.id: pa.concat_tables(parts) for v, parts in zip(views, persons, strict=True)},
-        missed={v.id: tables.empty(tables.MISSED) for v in views},
-        intervals=tables.empty(tables.INTERVALS),
+        missed=tables_missed,
+        intervals=pa.concat_tables([likely_missed(v.id, v.frames, tables_missed[v.id], config) for v in views]),
         learned=learned,
     )
 
 
-def _persons(stretch: Stretch, learned: Learned, following: list[int], config: RetrievalConfig) -> list[Rows]:
-    """Persons of a stretch, per view."""
+def _weigh(
+    stretch: Stretch, learned: Learned, following: list[int], config: RetrievalConfig
+) -> Iterator[tuple[Rows, Hypotheses]]:
+    """Persons of every view in a stretch, and whom it may miss."""
     pool = pool_views(stretch.views, config)
     found = links(pool, stretch.association.pairs)
     evidence = fuse(pool, found, learned, config)
@@ -100,23 +108,23 @@ def _persons(stretch: Stretch, learned: Learned, following: list[int], config: R
         weigh(rows, pool, v, evidence, identity, view.tracked, config)
         for v, (rows, view) in enumerate(zip(plain, stretch.views, strict=True))
     ]
-    out = []
     for v, view in enumerate(stretch.views):
         rows = weighed[v]
+        expected = expected_in(v, stretch.association.expected, pool.names, weighed)
         if not view.tracked:
             heard = ~np.isnan(rows.over_views)
-            out.append(as_many_as(without_repeats(rows), heard) if heard.any() else rows)
-            continue
-        expected = expected_in(v, stretch.association.expected, pool.names, weighed)
+            rows = as_many_as(without_repeats(rows), heard) if heard.any() else rows
         known = sure_boxes(rows)
         skill = rehearse(known, expected, config.max_gap_s, config.seed)
-        added = confirmed(rows, pool, v, evidence, identity, following[v], config)
-        own = np.concatenate([plain[v].existence, np.zeros(len(added))])
-        rows = better_boxes(rows.followed_by(added), own, known, expected, skill, view.size).sorted()
+        if view.tracked:
+            added = confirmed(rows, pool, v, evidence, identity, following[v], config)
+            own = np.concatenate([plain[v].existence, np.zeros(len(added))])
+            rows = better_boxes(rows.followed_by(added), own, known, expected, skill, view.size).sorted()
         gaps = holes(rows, known, expected, skill, config)
-        new = filled(gaps, skill, following[v] + len(added), view.size, config)
-        out.append(rows.followed_by(new).sorted())
-    return out
+        if view.tracked:
+            first = int(rows.tracklet.max(initial=following[v] - 1)) + 1
+            rows = rows.followed_by(filled(gaps, skill, first, view.size, config)).sorted()
+        yield rows, risk(view, rows, gaps, skill, config)
 
 
 def _next_tracklet(view: RetrievalView) -> int:
