@@ -1,7 +1,7 @@
-"""The verifier as a process of its own: ``python -m drape.anonymization FOLDER``.
+"""The verifier as a process of its own: ``python -m drape.anonymization FOLDER [YUNET]``.
 
 It prints one JSON object a line: ``{"progress": [done, total, what]}`` while it works, and at last ``{"verdict": …}``
-(exit status 0) or ``{"refused": {"what", "remedy"}}`` (1).
+(exit status 0) or ``{"refused": {"what", "remedy", "faces"}}`` (1); ``faces`` are review items, mostly none.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from drape.anonymization.faces import FacesFound
 from drape.anonymization.verifier import verify_release
-from drape.errors import ReleaseError
+from drape.errors import DrapeError
 
 
 def main(arguments: list[str]) -> int:
@@ -22,9 +23,14 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(content, sort_keys=True), flush=True)
 
     try:
-        verdict = verify_release(Path(arguments[0]), lambda done, total, what: tell(progress=[done, total, what]))
-    except ReleaseError as error:
-        tell(refused={"what": error.what, "remedy": error.remedy})
+        verdict = verify_release(
+            Path(arguments[0]),
+            lambda done, total, what: tell(progress=[done, total, what]),
+            Path(arguments[1]) if len(arguments) > 1 else None,
+        )
+    except DrapeError as error:
+        faces = error.items if isinstance(error, FacesFound) else []
+        tell(refused={"what": error.what, "remedy": error.remedy, "faces": faces})
         return 1
     tell(verdict=verdict)
     return 0

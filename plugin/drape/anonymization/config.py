@@ -48,4 +48,7 @@ class ReleaseConfig(StageConfig):
     )
     crf: int = Field(21, ge=0, le=24, description="Quality of the encoder: lower is better and larger")
     encoder_preset: Preset = Field("veryfast", description="Speed of the encoder: slower presets make smaller files")
+    face_every: int = Field(
+        1, ge=1, le=1000, description="The verifier looks for faces in each n-th frame (1: every frame)"
+    )
     encoder_threads: int = Field(4, ge=1, le=64, description="Encoder threads; the output depends on this number")

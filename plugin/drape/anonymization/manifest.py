@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import av
-import cv2
 import numpy as np
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import drape
 from drape.anonymization.config import ReleaseConfig
-from drape.anonymization.policy import STATE_NAMES, Plan
+from drape.anonymization.policy import STATE_NAMES, Ints, Plan, digest_arrays
+from drape.anonymization.profiles import INTERNAL, Override, Profile
+from drape.anonymization.statements import dicom, versions, weights
 from drape.errors import ReleaseError
 from drape.media import Probe, mp4_times
 from drape.recording import Recording, View
 from drape.tables import sha256
 
 NAME = "manifest.json"
-FORMAT: Literal[1] = 1
+REPORT = "report.html"
+FORMAT: Literal[2] = 2
 PARTS = ("frames.parquet", "states.parquet", "regions.parquet", "fills.parquet", "mp4")
 """Endings of the files of a view; the video comes last, so that a view with a video is whole."""
 
@@ -41,7 +40,11 @@ class FileEntry(BaseModel):
 
 
 class ViewEntry(BaseModel):
-    """A released view. Times are ``pts * time_base`` seconds; ``masked_share`` is the mean over its frames."""
+    """A released view.
+
+    Times are ``pts * time_base`` seconds; ``times_sha256`` is over all ``pts`` and the time base. ``fixed`` are the
+    rectangles masked in every frame, ``reviewed`` counts the boxes that curators added.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,26 +54,53 @@ class ViewEntry(BaseModel):
     height: int = Field(ge=2)
     time_base: tuple[int, int]
     frames: int = Field(ge=1)
+    seconds: float = Field(ge=0)
+    times_sha256: str = Field(pattern=_DIGEST)
     states: dict[str, int]
+    fixed: tuple[tuple[int, int, int, int], ...]
+    reviewed: int = Field(ge=0)
     regions: int = Field(ge=0)
     fills: int = Field(ge=1)
     files: dict[str, FileEntry]
     notes: tuple[str, ...]
 
 
-class Manifest(BaseModel):
-    """The content of ``manifest.json``. ``verdict`` is what the verifier said before the release was published."""
+class Signer(BaseModel):
+    """Who signed: ``fingerprint`` is the sha256 of the public key's 32 bytes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1]
+    algorithm: Literal["Ed25519"] = "Ed25519"
+    fingerprint: str = Field(pattern=_DIGEST)
+
+
+class Manifest(BaseModel):
+    """The content of ``manifest.json``.
+
+    ``raised`` names the settings that the profile changed, ``risk`` is the expected exposure, ``checks`` says of each
+    check whether it passed, was only reported, or was overridden; ``verdict`` is what the verifier said before the
+    release was published. ``signature`` is null in a release that nobody signed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[2]
     release: str
     recording: str
     views: tuple[ViewEntry, ...] = Field(min_length=1)
     config: dict[str, Any]
+    profile: Profile
+    raised: tuple[str, ...]
+    override: Override | None
+    checks: dict[str, str]
+    risk: dict[str, Any]
+    dicom: tuple[dict[str, Any], ...]
     versions: dict[str, str]
+    weights: dict[str, str]
     provenance: dict[str, Any]
     verdict: dict[str, Any] | None
+    files: dict[Literal["report.html"], FileEntry]
+    signature: Signer | None
 
     def text(self) -> str:
         """JSON with sorted keys."""
@@ -82,21 +112,30 @@ def file_names(view: str) -> tuple[str, ...]:
     return tuple(f"{view}.{part}" for part in PARTS)
 
 
-def view_entry(view: View, plan: Plan, facts: Probe, folder: Path) -> ViewEntry:
-    """Describe a view whose files lie in ``folder``."""
-    files = {
-        name: FileEntry(sha256=sha256(folder / name), bytes=(folder / name).stat().st_size)
-        for name in file_names(view.id)
-    }
+def file_entry(path: Path) -> FileEntry:
+    """Digest and size of a file."""
+    return FileEntry(sha256=sha256(path), bytes=path.stat().st_size)
+
+
+def view_entry(
+    view: View, plan: Plan, facts: Probe, folder: Path, fixed: Ints | None = None, reviewed: int = 0
+) -> ViewEntry:
+    """Describe a view whose files lie in ``folder``; ``fixed`` (K, 4) are the rectangles of every frame of ``plan``."""
+    pts, time_base = mp4_times(plan.pts, view.time_base)
+    files = {name: file_entry(folder / name) for name in file_names(view.id)}
     counts = np.bincount(plan.states, minlength=len(STATE_NAMES))
     return ViewEntry(
         id=view.id,
         source_sha256=view.sha256,
         width=plan.size[0],
         height=plan.size[1],
-        time_base=mp4_times([], view.time_base)[1],
+        time_base=time_base,
         frames=plan.num_frames,
+        seconds=round(int(pts[-1] - pts[0]) * time_base[0] / time_base[1], 6),
+        times_sha256=digest_arrays(pts, np.array(time_base)),
         states={name: int(count) for name, count in zip(STATE_NAMES, counts, strict=True)},
+        fixed=() if fixed is None else tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in fixed),
+        reviewed=reviewed,
         regions=len(plan.boxes),
         fills=len(plan.people),
         files=files,
@@ -120,14 +159,23 @@ def notes(view: View, plan: Plan, facts: Probe) -> tuple[str, ...]:
 
 
 def build_manifest(
-    recording: Recording, views: list[ViewEntry], config: ReleaseConfig, provenance: dict[str, Any]
+    recording: Recording,
+    views: Sequence[ViewEntry],
+    config: ReleaseConfig,
+    provenance: dict[str, Any],
+    profile: Profile = INTERNAL,
+    raised: tuple[str, ...] = (),
+    override: Override | None = None,
+    risk: dict[str, Any] | None = None,
 ) -> Manifest:
     """The manifest of a release that was not verified yet. Its id is made of the digests of its files.
 
     Raises:
-        ReleaseError: the provenance holds a path or a name of the source.
+        ReleaseError: the provenance or the override holds a path or a name of the source.
     """
     check_provenance(recording, provenance)
+    if override is not None:
+        check_words(recording, f"{override.name} {override.reason}")
     content = "\n".join(f"{name} {entry.sha256}" for view in views for name, entry in sorted(view.files.items()))
     return Manifest(
         format=FORMAT,
@@ -135,24 +183,19 @@ def build_manifest(
         recording=recording.id,
         views=tuple(views),
         config=config.model_dump(mode="json"),
+        profile=profile,
+        raised=raised,
+        override=override,
+        checks={},
+        risk=risk or {"known": False},
+        dicom=tuple(dicom(config, sum(len(view.fixed) for view in views))),
         versions=versions(),
+        weights=weights(provenance),
         provenance=provenance,
         verdict=None,
+        files={},
+        signature=None,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of the software that made a release."""
-    codec = ".".join(str(part) for part in av.library_versions["libavcodec"])
-    return {
-        "drape": drape.__version__,
-        "python": platform.python_version(),
-        "av": av.__version__,
-        "libavcodec": codec,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "pyarrow": pa.__version__,
-    }
 
 
 def check_provenance(recording: Recording, provenance: dict[str, Any]) -> None:
@@ -168,6 +211,18 @@ def check_provenance(recording: Recording, provenance: dict[str, Any]) -> None:
             raise ReleaseError(
                 "The provenance holds a path or a private name of the source", "Leave it out of what is published"
             )
+
+
+def check_words(recording: Recording, text: str) -> None:
+    """Make sure that what somebody wrote holds no name of the source.
+
+    Raises:
+        ReleaseError: it does.
+    """
+    names = {recording.name, *(n for v in recording.views for n in (v.name, v.media.name, v.media.stem))}
+    ids = {view.id for view in recording.views}
+    if any(len(name) > 2 and name.casefold() in text.casefold() for name in names - ids):
+        raise ReleaseError("The override holds a private name of the source", "Say it without names of files or views")
 
 
 def _strings(value: Any) -> list[str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from drape.anonymization import secret as secrets
 from drape.anonymization.disk import disk_errors, sync_folder, write_file
-from drape.anonymization.manifest import NAME, file_names
+from drape.anonymization.manifest import NAME, REPORT, file_names
 from drape.anonymization.secret import ReleaseSecret
+from drape.anonymization.signing import SIGNATURE
 from drape.errors import ReleaseError
 
 
@@ -61,9 +62,15 @@ class Quarantine:
                 (self.work / name).replace(self.release / name)
             sync_folder(self.release)
 
-    def write_manifest(self, text: str) -> None:
-        """Write the manifest into ``release``."""
-        write_file(self.release / NAME, text.encode())
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file into ``release``."""
+        write_file(self.release / name, content)
+
+    def unseal(self) -> None:
+        """Remove what a run that was killed at its end wrote beside the views: it is made anew."""
+        with disk_errors():
+            for name in (NAME, REPORT, SIGNATURE):
+                (self.release / name).unlink(missing_ok=True)
 
     def publish(self) -> None:
         """Destroy the secret, then make the release appear at the target.

@@ -48,6 +48,7 @@ def read_plan(folder: Path, entry: ViewEntry) -> tuple[Plan, list[Fill]]:
         intervals=np.zeros(0, np.int32),
     )
     _check_states(entry, plan, fills)
+    _check_fixed(entry, plan)
     index = read["frames"].column("frame").to_numpy()
     if len(plan.pts) != entry.frames or not np.array_equal(index, np.arange(entry.frames)):
         raise refuse(entry.id, "its table of frames has holes")
@@ -96,7 +97,18 @@ def _check_states(entry: ViewEntry, plan: Plan, fills: list[Fill]) -> None:
     first = plan.offsets[cards]
     whole = (plan.boxes[first] == [0, 0, *plan.size]).all() and (plan.fills[first] == SOLID).all()
     right = (count[cards] == 1).all() and whole and fills[SOLID].flat
-    right = right and (count[plan.states == STATE_NAMES.index("verified_empty")] == 0).all()
-    right = right and (count[plan.states == STATE_NAMES.index("detected")] > 0).all()
+    always = len(entry.fixed)
+    right = right and (count[plan.states == STATE_NAMES.index("verified_empty")] == always).all()
+    right = right and (count[plan.states == STATE_NAMES.index("detected")] > always).all()
     if not right:
         raise refuse(entry.id, "the regions contradict the decisions about the frames")
+
+
+def _check_fixed(entry: ViewEntry, plan: Plan) -> None:
+    """The last regions of every frame that is no card are the camera's fixed ones, in solid."""
+    if not entry.fixed:
+        return
+    ends = plan.offsets[1:][plan.states != STATE_NAMES.index("unknown")]
+    rows = (ends[:, None] - len(entry.fixed) + np.arange(len(entry.fixed))).astype(np.int64)
+    if not ((plan.boxes[rows] == np.array(entry.fixed)).all() and (plan.fills[rows] == SOLID).all()):
+        raise refuse(entry.id, "a fixed region is not masked in every frame")

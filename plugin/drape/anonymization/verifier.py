@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from drape import tables
 from drape.anonymization.compare import Errors, measure
 from drape.anonymization.container import check_container
-from drape.anonymization.manifest import NAME, ViewEntry, file_names, load_manifest
+from drape.anonymization.faces import FaceSearch, FacesFound, face_weights, not_searched
+from drape.anonymization.manifest import Manifest, ViewEntry
 from drape.anonymization.policy import digest_arrays
 from drape.anonymization.readback import read_plan, refuse
+from drape.anonymization.seal import check_seal
 from drape.errors import MediaError, VerificationError
 from drape.media import probe, read_planes
 from drape.progress import Progress, silent
@@ -30,31 +32,53 @@ several times as much: the tests plant them.
 REPORT_EVERY = 25
 
 
-def verify_release(folder: Path, progress: Progress = silent) -> dict[str, Any]:
+def verify_release(
+    folder: Path,
+    progress: Progress = silent,
+    faces: Path | None = None,
+    public_key: Ed25519PublicKey | None = None,
+) -> dict[str, Any]:
     """Verify a release.
 
-    Checked are: the set of files and their digests; for each view the container (one video stream, no metadata, no
-    bytes that belong to no picture), the tables, the decision about every frame, and for every frame its time, its size
-    and that every masked region shows its fill.
+    Checked are: the signature, where there is one; the set of files and their digests; for each view the container (one
+    video stream, no metadata, no bytes that belong to no picture), the tables, the decision about every frame, and for
+    every frame its time, its size and that every masked region, the camera's fixed ones included, shows its fill. Where
+    YuNet's weights are on this machine, faces outside the masks are looked for in each n-th frame (``face_every``).
 
     Args:
         folder: the release.
         progress: counts frames.
+        faces: YuNet's file; None takes the one on this machine, if it is there.
+        public_key: the key that must have signed.
 
     Returns:
-        The verdict: release id, bounds, and for each view what was measured.
+        The verdict: release id, who signed, bounds, what the search for faces did, and for each view what was measured.
 
     Raises:
-        VerificationError: the release does not hold what it must hold.
+        VerificationError: the release does not hold what it must hold; as `FacesFound`, with review items, where the
+            faces are the reason.
         ReleaseError: the folder is not a release.
+        WeightsError: the face detector's file is not what it must be.
     """
-    manifest = load_manifest(folder)
-    _check_files(folder, manifest.views)
-    views = {view.id: verify_view(folder, view, progress) for view in manifest.views}
-    return {"ok": True, "release": manifest.release, "bounds": dict(BOUNDS), "views": views}
+    manifest, signer = check_seal(folder, public_key)
+    weights = face_weights(faces, required=False)
+    search = FaceSearch(weights, _every(manifest)) if weights is not None else None
+    views = {view.id: verify_view(folder, view, progress, search) for view in manifest.views}
+    said = search.report() if search else not_searched("the face detector is not on this machine")
+    _check_faces(manifest, said)
+    return {
+        "ok": True,
+        "release": manifest.release,
+        "bounds": dict(BOUNDS),
+        "views": views,
+        "faces": said,
+        "signature": signer,
+    }
 
 
-def verify_view(folder: Path, entry: ViewEntry, progress: Progress = silent) -> dict[str, Any]:
+def verify_view(
+    folder: Path, entry: ViewEntry, progress: Progress = silent, search: FaceSearch | None = None
+) -> dict[str, Any]:
     """Verify one view of a release; see `verify_release`.
 
     Returns:
@@ -84,6 +108,8 @@ def verify_view(folder: Path, entry: ViewEntry, progress: Progress = silent) -> 
             _check_errors(found.errors, entry.id, index)
             errors.add(found.errors)
             masked += found.masked
+            if search is not None:
+                search.look(entry.id, index, planes.time, (planes.y, planes.u, planes.v), plan.boxes[rows])
             pts.append(planes.pts)
             if len(pts) % REPORT_EVERY == 0:
                 progress(len(pts), plan.num_frames, f"verify {entry.id}")
@@ -91,10 +117,13 @@ def verify_view(folder: Path, entry: ViewEntry, progress: Progress = silent) -> 
         raise VerificationError(error.what, "Do not use this release") from error
     if len(pts) != plan.num_frames:
         raise refuse(entry.id, f"it has {len(pts)} frames instead of {plan.num_frames}")
+    times = digest_arrays(np.array(pts), np.array(entry.time_base))
+    if times != entry.times_sha256:
+        raise refuse(entry.id, "its times are not those of the manifest")
     progress(len(pts), plan.num_frames, f"verify {entry.id}")
     return {
         "frames": len(pts),
-        "times_sha256": digest_arrays(np.array(pts), np.array(entry.time_base)),
+        "times_sha256": times,
         "plan_sha256": digest_arrays(plan.states, plan.offsets, plan.boxes, plan.fills),
         "masked_share": round(masked / len(pts), 6),
         "errors": {name: round(value, 3) for name, value in asdict(errors).items()},
@@ -107,15 +136,19 @@ def _check_errors(errors: Errors, view: str, frame: int) -> None:
             raise refuse(f"{view}, frame {frame}", "a masked region does not show its fill")
 
 
-def _check_files(folder: Path, views: tuple[ViewEntry, ...]) -> None:
-    expected = {NAME: None} | {name: entry for view in views for name, entry in view.files.items()}
-    wanted = {NAME} | {name for view in views for name in file_names(view.id)}
-    found = {path.name: path for path in folder.iterdir()}
-    if set(expected) != wanted or set(found) != wanted:
-        raise refuse("The release", "it does not hold exactly the files its manifest lists")
-    for name, path in found.items():
-        entry = expected[name]
-        if path.is_symlink() or not path.is_file():
-            raise refuse("The release", f"{name} is not an ordinary file")
-        if entry and (path.stat().st_size != entry.bytes or tables.sha256(path) != entry.sha256):
-            raise refuse("The release", f"{name} was changed after it was written")
+def _check_faces(manifest: Manifest, said: dict[str, Any]) -> None:
+    """Faces outside the masks need an override; a profile that asks for the search needs one that took place."""
+    accepted = manifest.override.accepts if manifest.override else ()
+    if said["checked"] and said["found"] and "faces" not in accepted:
+        raise FacesFound(said["found"])
+    if manifest.verdict is None or manifest.profile.face_check != "required" or "no_face_check" in accepted:
+        return
+    if not manifest.verdict.get("faces", {}).get("checked"):
+        raise refuse("The release", "nobody looked for faces, which its profile asks for")
+
+
+def _every(manifest: Manifest) -> int:
+    every = manifest.config.get("face_every")
+    if not isinstance(every, int) or every < 1:
+        raise refuse("The release", "its settings are not ours")
+    return every
