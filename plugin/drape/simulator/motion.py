@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from drape.simulator.actor import RATE, Handover
 from drape.simulator.arrays import Array, Floats, Mask
@@ -110,21 +110,45 @@ def _carried(target: Array) -> Array:
 def _separated(xy: Array, present: Mask, sit: Array, plan: Plan, floor: Floor) -> Array:
     """People kept apart from each other and, where that pushed them, off the furniture; those who sit stay."""
     before = xy.copy()
-    people = xy.shape[1]
     inside = np.all(np.abs(before) < np.array(plan.size[:2]) / 2 - 0.35, axis=-1)
-    free = inside & (sit == 0)
-    for _ in range(4):
-        for a in range(people):
-            for b in range(a + 1, people):
-                apart = xy[:, a] - xy[:, b]
-                distance = np.linalg.norm(apart, axis=1)
-                both = present[:, a] & present[:, b] & (distance < APART)
-                push = np.where(both, APART - distance, 0) / np.maximum(distance, 1e-6) * 0.5
-                xy[:, a] += (push * free[:, a])[:, None] * apart
-                xy[:, b] -= (push * free[:, b])[:, None] * apart
-        moved = np.any(np.abs(xy - before) > 1e-9, axis=-1) & inside
+    speed = np.linalg.norm(np.gradient(before, 1 / RATE, axis=0), axis=-1)
+    yields = np.where(inside & (sit == 0), 0.1 + _soft(np.clip(speed, 0, 1), 0.5), 0.0)
+    for _ in range(5):
+        shift = np.zeros_like(xy)
+        for a in range(xy.shape[1]):
+            for b in range(a + 1, xy.shape[1]):
+                push = _push(xy[:, a] - xy[:, b], present[:, a] & present[:, b])
+                if push is not None:
+                    total = np.maximum(yields[:, a] + yields[:, b], 1e-6)
+                    shift[:, a] += push * (yields[:, a] / total)[:, None]
+                    shift[:, b] -= push * (yields[:, b] / total)[:, None]
+        xy = xy + shift
+        moved = np.any(np.abs(xy - before) > 1e-3, axis=-1) & inside
         xy = np.where(moved[..., None], floor.pushed_out(xy, before), xy)
-    return before + gaussian_filter1d(xy - before, 0.3 * RATE, axis=0, mode="nearest")
+        xy = before + gaussian_filter1d(xy - before, 0.15 * RATE, axis=0, mode="nearest")
+    return xy
+
+
+def _push(apart: Array, both: Mask) -> Array | None:
+    """How much (T, 2) the distance between two people has to change; None if they never come close.
+
+    Two who meet head on pass each other on the side on which they already are, or else on the right: the way in
+    which they are apart is taken over a second, so that it does not flip as they pass.
+    """
+    distance = np.linalg.norm(apart, axis=1)
+    short = np.where(both, np.clip(APART - distance, 0, None), 0)
+    if not short.any():
+        return None
+    motion = gaussian_filter1d(np.gradient(apart, 1 / RATE, axis=0), 0.5 * RATE, axis=0, mode="nearest")
+    right = np.stack([motion[:, 1], -motion[:, 0]], axis=1)
+    side = gaussian_filter1d(apart, 0.6 * RATE, axis=0, mode="nearest") + 0.1 * right
+    side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-6)
+    along = (apart * side).sum(axis=1)
+    across = np.maximum(distance**2 - along**2, 0)
+    needed = np.where(short > 0, np.sqrt(np.maximum(APART**2 - across, 0)) - along, 0)
+    held = maximum_filter1d(np.clip(needed, 0, 2 * APART), RATE // 2, mode="nearest")
+    push: Array = gaussian_filter1d(held, 0.25 * RATE, mode="nearest")[:, None] * side
+    return push
 
 
 def _facing(xy: Array, velocity: Array, speed: Array, look: Array) -> Array:

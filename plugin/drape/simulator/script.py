@@ -7,7 +7,7 @@ import numpy as np
 from drape.simulator.actor import RATE, Actor, Handover
 from drape.simulator.arrays import Array
 from drape.simulator.floor import Floor
-from drape.simulator.mesh import turn
+from drape.simulator.mesh import turn, unit
 from drape.simulator.plan import Opening, Plan, Post
 from drape.simulator.seeds import generator
 
@@ -28,6 +28,7 @@ class Script:
     def __init__(self, plan: Plan, floor: Floor, posts: list[Post | None], count: int, seed: int) -> None:
         self._plan, self._floor, self._posts, self._count, self._seed = plan, floor, posts, count, seed
         self.handovers: list[Handover] = []
+        self._taken: list[tuple[Post, int, int]] = []
         self.actors = [self._play(i, post) for i, post in enumerate(posts)]
 
     def _play(self, person: int, post: Post | None) -> Actor:
@@ -80,15 +81,24 @@ class Script:
         elif errand == "handover" and partners:
             self._hand_over(actor, person, int(rng.choice(partners)), rng)
         elif errand == "seat" and seats:
-            seat = seats[int(rng.integers(len(seats)))]
-            self._go(actor, np.array([seat.x, seat.y]), rng)
-            actor.stay(rng.uniform(5, 15), np.array(seat.face), work=rng.uniform(0, 0.8), sit=1.0)
+            self._sit_down(actor, seats[int(rng.integers(len(seats)))], rng)
         else:
             self._go(actor, self._floor.random_places(rng, 1)[0], rng)
             actor.stay(rng.uniform(0.8, 5), np.array(self._plan.table[:2]), work=float(rng.random() < 0.3))
 
     def _go(self, actor: Actor, place: Array, rng: np.random.Generator) -> None:
         actor.walk(self._floor.way(actor.place, place), float(rng.uniform(0.7, 1.25)))
+
+    def _sit_down(self, actor: Actor, seat: Post, rng: np.random.Generator) -> None:
+        """Sit on a free stool for a while; if somebody sits there by then, go on."""
+        self._go(actor, np.array([seat.x, seat.y]) + 0.5 * unit(np.array([seat.x, seat.y]) - seat.face), rng)
+        start, seconds = actor.filled, float(rng.uniform(5, 15))
+        stop = start + round((seconds + 3) * RATE)
+        if any(taken is seat and start < last and first < stop for taken, first, last in self._taken):
+            return
+        self._taken.append((seat, start, stop))
+        self._go(actor, np.array([seat.x, seat.y]), rng)
+        actor.stay(seconds, np.array(seat.face), work=rng.uniform(0, 0.8), sit=1.0)
 
     def _use_thing(self, actor: Actor, rng: np.random.Generator) -> None:
         """Stand before a thing and work on it, or bend down to it."""
@@ -121,12 +131,15 @@ class Script:
         inside, outside, away = door_points(self._plan, door, float(rng.choice([-1, 1])))
         self._go(actor, inside, rng)
         actor.walk(np.stack([inside, outside, away]), rng.uniform(0.8, 1.2))
-        self._come_back(actor, self._plan.doors[int(rng.integers(len(self._plan.doors)))], rng.uniform(3, 12), rng)
+        self._come_back(actor, self._plan.doors[int(rng.integers(len(self._plan.doors)))], rng.uniform(1, 9), rng)
 
     def _come_back(self, actor: Actor, door: Opening, seconds: float, rng: np.random.Generator) -> None:
+        """Be away for ``seconds`` and more; the place changes half way, long after the person is out of sight."""
         inside, outside, away = door_points(self._plan, door, float(rng.choice([-1, 1])))
+        if actor.filled:
+            actor.stay(1.5, present=False)
         actor.place = away
-        actor.stay(seconds, present=False)
+        actor.stay(seconds + 1.5, present=False)
         actor.walk(np.stack([away, outside, inside]), rng.uniform(0.8, 1.2))
         self._go(actor, self._floor.random_places(rng, 1)[0], rng)
 
