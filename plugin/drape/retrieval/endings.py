@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -17,6 +17,9 @@ WALKING = 1.0
 """Heights per second that a lost person may have walked."""
 NEARBY = 0.5
 """Heights that a person may have moved without walking."""
+LEAST_FRAMES = 3
+SOLID = 0.7
+"""Runs of fewer frames, or of less existence on average, have no beginnings or endings to speak of."""
 DOOR_EVENTS = 3
 DOOR_SHARE = 0.1
 """A door is a place, a box wide, with so many beginnings and endings besides, and this share of all of them."""
@@ -24,18 +27,21 @@ DOOR_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Events:
-    """Beginnings or endings of runs of accepted boxes, (K,) each: ``row`` of the persons, ``time``, ``boxes``."""
+    """Beginnings or endings of runs of accepted boxes, (K,) each: ``row`` of the persons, ``time``, ``boxes``, whom
+    they are of, ``person``, and how surely the run is of a person, ``existence``."""
 
     row: Ints
     time: Floats
     boxes: Boxes
+    person: Ints
+    existence: Floats
 
     def __len__(self) -> int:
         return len(self.row)
 
     def take(self, which: np.ndarray) -> Events:
         """These events."""
-        return Events(self.row[which], self.time[which], self.boxes[which])
+        return Events(*(getattr(self, f.name)[which] for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,18 @@ def _runs(rows: Rows) -> tuple[Events, Events]:
     """First and last row of every run of a tracklet's accepted rows in neighbouring frames of it."""
     accepted = np.flatnonzero(rows.existence >= ACCEPTED)
     order = accepted[np.lexsort((rows.frame[accepted], rows.tracklet[accepted]))]
-    if len(order) == 0:
-        none = Events(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 4), np.float32))
-        return none, none
     steps = np.diff(np.unique(rows.time))
     usual = 1.5 * float(np.median(steps)) if len(steps) else 0.0
     cut = (np.diff(rows.tracklet[order]) != 0) | (np.diff(rows.time[order]) > usual)
-    first = order[np.append(True, cut)]
-    last = order[np.append(cut, True)]
-    return tuple(Events(r, rows.time[r], rows.boxes[r]) for r in (first, last))  # type: ignore[return-value]
+    first = np.flatnonzero(np.append(True, cut)[: len(order)])
+    last = np.append(first[1:], len(order))[: len(first)] - 1
+    mean = np.add.reduceat(rows.existence[order], first) / (last - first + 1) if len(first) else np.zeros(0)
+    solid = (last - first >= LEAST_FRAMES - 1) & (mean >= SOLID)
+    begins, ends = (
+        Events(r, rows.time[r], rows.boxes[r], rows.person[r], mean[solid])
+        for r in (order[first[solid]], order[last[solid]])
+    )
+    return begins, ends
 
 
 def _linked(ends: Events, begins: Events, longest: float) -> tuple[Ints, Ints, Floats]:
@@ -102,7 +111,8 @@ def _linked(ends: Events, begins: Events, longest: float) -> tuple[Ints, Ints, F
     moved = np.hypot(*((new[:, :2] + new[:, 2:] - old[:, :2] - old[:, 2:]) / 2).T) / height
     grown = np.abs(np.log((new[:, 3] - new[:, 1]) / np.maximum(old[:, 3] - old[:, 1], 1)))
     cost = (moved / (NEARBY + WALKING * gap)) ** 2 + (grown / 0.3) ** 2 + gap / longest
-    keep = np.flatnonzero(cost < 3)
+    strangers = (ends.person[e] != begins.person[b]) & (ends.person[e] >= 0) & (begins.person[b] >= 0)
+    keep = np.flatnonzero((cost < 3) & ~strangers)
     keep = keep[np.argsort(cost[keep], kind="stable")]
     taken_e, taken_b, chosen = set(), set(), []
     for k in keep.tolist():
@@ -111,7 +121,8 @@ def _linked(ends: Events, begins: Events, longest: float) -> tuple[Ints, Ints, F
             taken_b.add(b[k])
             chosen.append(k)
     rows = np.array(chosen, np.int64)
-    return e[rows], b[rows], np.exp(-cost[rows] / 2)
+    sure = np.minimum(ends.existence[e[rows]], begins.existence[b[rows]])
+    return e[rows], b[rows], np.exp(-cost[rows] / 2) * sure
 
 
 def _outward(ends: Events, begins: Events, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -98,7 +98,7 @@ def fuse(pool: Pool, found: Links, learned: Learned, config: RetrievalConfig) ->
         place[rows] = learned.place.evidence(_densities(pool, learned.places, fold, rows))
     own = log_odds(pool.own)
     existence = logistic(own + place)
-    views = np.zeros(len(pool))
+    views: Floats = np.zeros(len(pool))
     runs = _runs(pool, heard)
     for _ in range(ROUNDS):
         alone = support(pool, found, existence)

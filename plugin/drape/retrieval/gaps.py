@@ -92,7 +92,7 @@ def holes(rows: Rows, known: Anchors, expected: Expected, skill: Skill, config: 
     )
 
 
-def filled(gaps: Holes, skill: Skill, first: int, size: tuple[int, int], config: RetrievalConfig) -> Rows:
+def filled(gaps: Holes, skill: Skill, first: int, size: tuple[int, int]) -> Rows:
     """The holes that are filled: boxes guessed well enough, as new tracklets from number ``first``."""
     existence = gaps.there * skill.probability(gaps.guess.error)
     boxes = clip(gaps.guess.boxes, *size)

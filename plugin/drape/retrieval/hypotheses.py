@@ -9,7 +9,7 @@ import numpy as np
 
 from drape import tables
 from drape.boxes import Boxes
-from drape.retrieval.pairing import Floats, Ints, logistic, log_odds, paired_iou, within_groups
+from drape.retrieval.pairing import Floats, Ints, log_odds, logistic, paired_iou, within_groups
 from drape.retrieval.suppression import best_of
 
 REASON = {name: position for position, name in enumerate(tables.REASONS)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ def likely_missed(view: str, frames: pa.Table, missed: pa.Table, config: Retriev
     first = np.flatnonzero(np.append(True, start[1:] > np.maximum.accumulate(stop)[:-1] + JOIN_S))
     probability, reasons = missed.column("probability").to_numpy()[sure], missed.column("reason").take(sure).to_pylist()
     bounds = [*first.tolist(), len(sure)]
-    parts = [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = [slice(a, b) for a, b in pairwise(bounds)]
     return tables.make(
         tables.INTERVALS,
         view=[view] * len(parts),

@@ -8,6 +8,7 @@ each guess is on average is learned from sure boxes that are hidden for a while 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def rehearse(known: Anchors, expected: Expected, longest: float, seed: int) -> S
     return Skill(skill.drift, skill.offset, _fit(final.error[usable], hit))
 
 
-def _blend(measured: float, default: float, count: int) -> float:
+def _blend(measured: Any, default: float, count: int) -> float:
     return float((count * measured + TRUST * default) / (count + TRUST))
 
 

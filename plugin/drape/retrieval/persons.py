@@ -33,7 +33,7 @@ def weigh(
     candidate[pool.row[behind]] = behind
     known = candidate >= 0
     at = candidate[known]
-    heard = np.zeros(len(rows), bool)
+    heard: np.ndarray = np.zeros(len(rows), bool)
     heard[known] = evidence.heard[at]
     place, views = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
     place[known], views[known] = evidence.place[at], evidence.views[at]
@@ -46,7 +46,9 @@ def weigh(
     existence = np.where(spoken, logistic(log_odds(base) + np.nan_to_num(place) + np.nan_to_num(views)), own)
     if tracked:
         existence = np.where(own >= config.keep_sure, np.maximum(existence, ACCEPTED), existence)
-    person, copy = np.full(len(rows), NOBODY, np.int64), np.zeros(len(rows), bool)
+    existence[known] = np.where(pool.reviewed[at], pool.own[at], existence[known])
+    person: Ints = np.full(len(rows), NOBODY, np.int64)
+    copy = np.zeros(len(rows), bool)
     person[known], copy[known] = identity.person[at], identity.copy[at]
     person = np.where(person == NOBODY, majority(rows.tracklet, person), person)
     scored = np.where(np.isnan(rows.score), 0.0, log_odds(np.nan_to_num(rows.score, nan=0.5)))

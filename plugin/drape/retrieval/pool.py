@@ -53,6 +53,7 @@ class Pool:
         own: (N,) existence as the own view knows it: of the tracklet's box, or else from the score alone.
         row: (N,) row of the view's tracklets whose box the candidate stands behind, -1 for none.
         tracklet: (N,) number of that tracklet, -1 for none.
+        reviewed: (N,) whether ``own`` is what a reviewer has said.
     """
 
     names: tuple[str, ...]
@@ -65,6 +66,7 @@ class Pool:
     own: Floats
     row: Ints
     tracklet: Ints
+    reviewed: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.view)
@@ -128,6 +130,7 @@ def pool_views(views: Sequence[RetrievalView], config: RetrievalConfig) -> Pool:
         own=own,
         row=np.concatenate(rows),
         tracklet=tracklet,
+        reviewed=np.zeros(len(own), bool),
     )
 
 

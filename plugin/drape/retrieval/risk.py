@@ -9,10 +9,11 @@ from drape import tables
 from drape.boxes import as_boxes
 from drape.retrieval.config import RetrievalConfig
 from drape.retrieval.endings import Endings, Events, endings
+from drape.retrieval.expected import Expected
 from drape.retrieval.gaps import Holes
-from drape.retrieval.hypotheses import Calibration, Hypotheses, hypotheses, merged, together
+from drape.retrieval.hypotheses import REASON, Calibration, Hypotheses, hypotheses, merged, together
 from drape.retrieval.motion import Skill
-from drape.retrieval.pairing import Floats, Ints
+from drape.retrieval.pairing import Floats, Ints, log_odds, logistic
 from drape.retrieval.persons import ACCEPTED
 from drape.retrieval.pool import RetrievalView
 from drape.retrieval.rows import Rows
@@ -24,6 +25,9 @@ LEAVES = 0.15
 """The same at a border or door while the view shows fewer heads than before and after."""
 HEADS_S = 5.0
 """Seconds before and after that a number of heads is compared with."""
+DENIAL = 1.5
+"""Log-odds that a guess loses where other views expect nobody within the overlap ``NEAR_IOU``."""
+NEAR_IOU = 0.1
 SECOND = 0.5
 """Score from which on another detector's box counts, and its weight."""
 
@@ -31,13 +35,16 @@ SECOND = 0.5
 CALIBRATION = Calibration(np.ones(len(tables.REASONS)), np.zeros(len(tables.REASONS)))
 
 
-def risk(view: RetrievalView, rows: Rows, gaps: Holes | None, skill: Skill, config: RetrievalConfig) -> Hypotheses:
+def risk(
+    view: RetrievalView, rows: Rows, gaps: Holes, expected: Expected, skill: Skill, config: RetrievalConfig
+) -> Hypotheses:
     """Guesses where persons are missed in one view, one per person and frame, sorted by frame.
 
     Args:
         view: the view.
         rows: its persons; those of at least ``mask_existence`` are not missed.
-        gaps: persons of other views that this one lacks, or None.
+        gaps: persons of other views that this one lacks.
+        expected: where persons of other views should appear.
         skill: how well their boxes are guessed.
         config: settings.
     """
@@ -45,21 +52,29 @@ def risk(view: RetrievalView, rows: Rows, gaps: Holes | None, skill: Skill, conf
     if len(frame) == 0:
         return together([_low(rows, config)])
     parts = [_low(rows, config)]
-    if gaps is not None:
-        # A guess may be near enough to find the person without covering him by half.
-        near = gaps.there * np.sqrt(skill.probability(gaps.guess.error))
-        parts.append(hypotheses("seen_elsewhere", gaps.frame, gaps.time, gaps.guess.boxes, near, -1, gaps.person))
+    # A guess may be near enough to find the person without covering him by half.
+    near = gaps.there * np.sqrt(skill.probability(gaps.guess.error))
+    parts.append(hypotheses("seen_elsewhere", gaps.frame, gaps.time, gaps.guess.boxes, near, -1, gaps.person))
     if view.tracked:
         seen = endings(rows, float(time[0]), float(time[-1]), view.size, config.max_gap_s)
-        parts += [_interrupted(seen, rows, frame, time, config)]
+        parts += [_interrupted(seen, rows, frame, time)]
         parts += _alone(seen, rows, frame, time, config)
     if view.second is not None:
         parts.append(_differ(view.second))
-    found = together(parts)
+    found = _believed(together(parts), expected)
     accepted = rows.take(rows.existence >= config.mask_existence)
     found = found.take(~covered(found.frame, found.boxes, accepted.frame, accepted.boxes, config.same_person_iou))
     found = merged(CALIBRATION(found))
     return found.take(found.probability >= config.min_risk)
+
+
+def _believed(found: Hypotheses, expected: Expected) -> Hypotheses:
+    """Guesses, less probable where other views are heard and expect nobody near."""
+    order = np.argsort(expected.frame, kind="stable")
+    heard = np.isin(found.frame, expected.frame)
+    known = covered(found.frame, found.boxes, expected.frame[order], expected.boxes[order], NEAR_IOU)
+    denied = heard & ~known & (found.reason != REASON["seen_elsewhere"])
+    return found.with_probability(np.where(denied, logistic(log_odds(found.probability) - DENIAL), found.probability))
 
 
 def missed_table(found: Hypotheses) -> pa.Table:
@@ -91,7 +106,7 @@ def _low(rows: Rows, config: RetrievalConfig) -> Hypotheses:
     )
 
 
-def _interrupted(seen: Endings, rows: Rows, frame: Ints, time: Floats, config: RetrievalConfig) -> Hypotheses:
+def _interrupted(seen: Endings, rows: Rows, frame: Ints, time: Floats) -> Hypotheses:
     """Frames between an ending and the beginning that continues it, on the line between their boxes."""
     k, at = _frames_between(seen.ended.time, seen.began.time, time)
     share = ((time[at] - seen.ended.time[k]) / (seen.began.time - seen.ended.time)[k])[:, None]

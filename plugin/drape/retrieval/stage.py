@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from drape import tables
 from drape.errors import RecordingError
 from drape.progress import Progress, silent
 from drape.retrieval.chunks import Stretch, association_of, rows_between, sampled, stretches
 from drape.retrieval.config import RetrievalConfig
+from drape.retrieval.decisions import decided, recalibrated
 from drape.retrieval.expected import expected_in
 from drape.retrieval.fusion import Learned, fuse, learn
 from drape.retrieval.gaps import better_boxes, filled, holes, sure_boxes
@@ -61,7 +61,7 @@ def retrieve(
         views: all views of the recording.
         pairs, identities, expected: what association says, or None.
         config: settings.
-        decisions: a reviewer's decisions.
+        decisions: a reviewer's ``DECISIONS``, or None; see ``decisions``.
         progress: told of candidates done.
 
     Raises:
@@ -73,33 +73,33 @@ def retrieve(
         raise RecordingError("Two views have the same id", "Give each view an id of its own")
     association = association_of(pairs, identities, expected)
     sample = sampled(views, association, config)
-    pool = pool_views(sample.views, config)
+    pool = decided(pool_views(sample.views, config), decisions)
     learned = learn(pool, links(pool, sample.association.pairs), config)
     following = [_next_tracklet(v) for v in views]
     persons: list[list[pa.Table]] = [[] for _ in views]
     missed: list[list[pa.Table]] = [[] for _ in views]
     done, total = 0, sum(len(v.candidates) for v in views)
     for stretch in stretches(views, association, config):
-        for v, (rows, guesses) in enumerate(_weigh(stretch, learned, following, config)):
+        for v, (rows, guesses) in enumerate(_weigh(stretch, learned, following, decisions, config)):
             following[v] = max(following[v], int(rows.tracklet.max(initial=-1)) + 1)
             persons[v].append(rows_between(rows.table(), *stretch.core[v]))
             missed[v].append(rows_between(missed_table(guesses), *stretch.core[v]))
         done += sum(len(rows_between(v.candidates, *c)) for v, c in zip(stretch.views, stretch.core, strict=True))
         progress(done, total, "candidates")
-    tables_missed = {v.id: pa.concat_tables(parts) for v, parts in zip(views, missed, strict=True)}
+    risky = recalibrated(_joined(views, missed), "probability", decisions)
     return Retrieved(
-        persons={v.id: pa.concat_tables(parts) for v, parts in zip(views, persons, strict=True)},
-        missed=tables_missed,
-        intervals=pa.concat_tables([likely_missed(v.id, v.frames, tables_missed[v.id], config) for v in views]),
+        persons=recalibrated(_joined(views, persons), "existence", decisions, config.keep_sure),
+        missed=risky,
+        intervals=pa.concat_tables([likely_missed(v.id, v.frames, risky[v.id], config) for v in views]),
         learned=learned,
     )
 
 
 def _weigh(
-    stretch: Stretch, learned: Learned, following: list[int], config: RetrievalConfig
+    stretch: Stretch, learned: Learned, following: list[int], decisions: pa.Table | None, config: RetrievalConfig
 ) -> Iterator[tuple[Rows, Hypotheses]]:
     """Persons of every view in a stretch, and whom it may miss."""
-    pool = pool_views(stretch.views, config)
+    pool = decided(pool_views(stretch.views, config), decisions)
     found = links(pool, stretch.association.pairs)
     evidence = fuse(pool, found, learned, config)
     identity = identify(pool, stretch.association.identities, found, evidence.existence)
@@ -123,8 +123,12 @@ def _weigh(
         gaps = holes(rows, known, expected, skill, config)
         if view.tracked:
             first = int(rows.tracklet.max(initial=following[v] - 1)) + 1
-            rows = rows.followed_by(filled(gaps, skill, first, view.size, config)).sorted()
-        yield rows, risk(view, rows, gaps, skill, config)
+            rows = rows.followed_by(filled(gaps, skill, first, view.size)).sorted()
+        yield rows, risk(view, rows, gaps, expected, skill, config)
+
+
+def _joined(views: Sequence[RetrievalView], parts: list[list[pa.Table]]) -> dict[str, pa.Table]:
+    return {v.id: pa.concat_tables(mine) for v, mine in zip(views, parts, strict=True)}
 
 
 def _next_tracklet(view: RetrievalView) -> int:
