@@ -32,6 +32,8 @@ SHOE_B = np.array([0, 26, 30, 28, 22, 18, 14, 0]) / 1000
 SHOE_AT = np.array([0, 0.03, 0.15, 0.35, 0.55, 0.78, 0.95, 1])
 SHOE_UP = np.array([26, 26, 30, 28, 22, 18, 14, 10]) / 1000
 SKIRT_RINGS = 10
+UNDER_GOWN = 0.72
+"""Thighs under a gown are drawn thinner, so that they do not come through it."""
 HIDDEN = 0.02
 """Scale of the skirt of those who wear none: it stays inside the pelvis."""
 
@@ -92,9 +94,10 @@ class Figures:
         self._add("gown", skirt, skirt_b, self._folds(SKIRT_RINGS, 18, 0.05), self._tint("gown_colour"))
         arm = np.where(sleeves | (np.arange(15)[None, :, None, None] < 7), cloth, self._tint("skin"))
         widths = np.where(sleeves[:, :, 0, 0], SLEEVE_R / np.maximum(ARM_R, 1e-3), 1.0)[:, :, None]
+        under = np.where(gown[..., 0] & (LEG_AT < 0.55)[None, :, None], UNDER_GOWN, 1.0)
         for s, _ in SIDES:
             leg_b = LEG_R * np.linspace(1.1, 1.0, len(LEG_R))
-            self._add(f"{s}_leg", LEG_R, leg_b, self._folds(14, 14, 0.07), self._tint("trousers"))
+            self._add(f"{s}_leg", LEG_R, leg_b, self._folds(14, 14, 0.07) * under, self._tint("trousers"))
             self._add(f"{s}_arm", ARM_R, ARM_R, self._folds(15, 12, 0.05) * widths, arm)
             self._add(f"{s}_hand", HAND_R, HAND_R * 0.6, self._folds(7, 10, 0.0), self._tint("glove"))
             self._add(f"{s}_shoe", SHOE_A, SHOE_B, self._folds(8, 10, 0.0), self._tint("shoe"))
