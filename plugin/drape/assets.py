@@ -80,6 +80,19 @@ def locate(asset: Asset, offline: bool = False, progress: Progress = silent) -> 
     return path
 
 
+def packaged(asset: Asset, folder: Path) -> Path:
+    """The file of an asset that comes with Drape, its digest checked.
+
+    Raises:
+        WeightsError: it is missing or was changed.
+    """
+    path = folder / asset.filename
+    if not path.is_file() or not asset.matches(digest_of(path)):
+        state = "was changed" if path.is_file() else "is missing"
+        raise WeightsError(f"The file {asset.filename} of {asset.name} {state}", "Install Drape again")
+    return path
+
+
 def _download(asset: Asset, path: Path, progress: Progress) -> None:
     import requests
 

@@ -44,6 +44,10 @@ class DeviceError(DetectionError):
     """The device cannot go on: out of memory for a single frame, or lost. Never turned into an *unknown* frame."""
 
 
+class NoticeWarning(UserWarning):
+    """What whoever uses a detector must know; also in the run record, as ``detector.notice``."""
+
+
 Factory = Callable[["DetectionConfig"], Detector]
 _FACTORIES: dict[str, Factory] = {}
 

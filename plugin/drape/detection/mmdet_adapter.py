@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ import torch
 from torch import nn
 
 from drape import openmmlab
-from drape.assets import locate
 from drape.boxes import Boxes, Floats, as_boxes, clip, nms
 from drape.checkpoint import load_into, read_checkpoint
 from drape.detection.canary import check_sight
 from drape.detection.config import DetectionConfig
-from drape.detection.detector import Detector, DeviceError, Image
+from drape.detection.detector import Detector, DeviceError, Image, NoticeWarning
 from drape.detection.letterbox import Letterbox
 from drape.detection.mmdet_config import config_classes, num_classes, person_index, pipeline_of, with_thresholds
 from drape.detection.presets import PRESETS, Preset
@@ -49,6 +49,9 @@ def build(config: DetectionConfig) -> Detector:
         "person_class": str(person),
         "precision": f"{device.type} {'fp16' if half else 'fp32'}",
     }
+    if preset and preset.notice:
+        fingerprint["notice"] = preset.notice
+        warnings.warn(preset.notice, NoticeWarning, stacklevel=3)
     name = preset.name if preset else "own-mmdet"
     detector = MmdetDetector(name, fingerprint, model, letterbox, person, config, device, half)
     try:
@@ -63,8 +66,7 @@ def build(config: DetectionConfig) -> Detector:
 def _sources(config: DetectionConfig, preset: Preset | None) -> tuple[Any, Path]:
     """The mmdet configuration and the weights file that are asked for."""
     if preset:
-        cfg = openmmlab.load_config(openmmlab.shipped(preset.package, preset.config))
-        return cfg, config.weights or locate(preset.asset)
+        return openmmlab.load_config(preset.configuration()), config.weights or preset.weights()
     if config.mmdet_config is None or config.weights is None:
         raise ConfigError("No weights are named for the mmdet configuration", "Set `weights`")
     return openmmlab.load_config(config.mmdet_config), config.weights

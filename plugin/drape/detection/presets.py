@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drape.assets import Asset
+from drape.assets import Asset, locate, packaged
 from drape.detection.detector import Detector, register_detector
 
 if TYPE_CHECKING:
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from drape.openmmlab import Package
 
 _ZOO = "https://download.openmmlab.com"
+
+EXAMPLE_SHA256 = "0000000000000000000000000000000000000000000000000000000000000000"
+"""Digest of the example's weights; ``scripts/train_detector.py`` prints that of new ones."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,9 @@ class Preset:
         package, config: the package that ships the configuration, and its path below the package's ``.mim`` folder.
         asset: the weights.
         size: longer side of the input in pixels; None: the configuration's own.
+        folder: where configuration and weights lie that come with Drape itself; None: the package ships the
+            configuration, and the weights are fetched.
+        notice: what whoever uses the preset must know; empty if nothing.
 
     All presets have the class "person" at index 0 (of 80 COCO classes, or of one).
     """
@@ -32,6 +39,22 @@ class Preset:
     config: str
     asset: Asset
     size: int | None = None
+    folder: Path | None = None
+    notice: str = ""
+
+    def configuration(self) -> Path:
+        """The mmdet configuration's file."""
+        from drape.openmmlab import shipped
+
+        return self.folder / self.config if self.folder else shipped(self.package, self.config)
+
+    def weights(self) -> Path:
+        """The weights' file, its digest checked; fetched if need be.
+
+        Raises:
+            WeightsError: they are missing, altered, or cannot be fetched.
+        """
+        return packaged(self.asset, self.folder) if self.folder else locate(self.asset)
 
 
 def _preset(name: str, package: Package, config: str, folder: str, file: str, sha256: str, size: int | None) -> Preset:
@@ -83,6 +106,15 @@ _PRESETS = (
         "dino-5scale_swin-l_8xb2-12e_coco_20230228_072924-a654145f.pth",
         "a654145f",
         None,
+    ),
+    Preset(
+        "example",
+        "mmdet",
+        "architecture.json",
+        Asset("example", "person.pth", "", EXAMPLE_SHA256),
+        folder=Path(__file__).with_name("example"),
+        notice="The example detector has seen rendered rooms only: it is for trying Drape on simulated recordings, "
+        "never for releasing a real one",
     ),
 )
 
