@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 from drape import tables
 from drape.boxes import Boxes, Floats
-from drape.detection import DetectionConfig, Detector, build_detector
-from drape.detection.detector import NoticeWarning
+from drape.detection import DetectionConfig, Detector, NoticeWarning, build_detector
 from drape.evaluation.matching import match
 from drape.progress import Progress, silent
 from drape.simulator import Family, stills

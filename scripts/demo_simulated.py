@@ -14,8 +14,7 @@ from demo_pictures import write_strip, write_video
 from drape import pipeline
 from drape.anonymization import ReleaseConfig, verify_release
 from drape.cli import progress_bars
-from drape.detection import DetectionConfig
-from drape.detection.detector import NoticeWarning
+from drape.detection import DetectionConfig, NoticeWarning
 from drape.pipeline import PipelineConfig, Workspace
 from drape.progress import Progress
 from drape.simulator import Scene, SceneConfig

@@ -17,8 +17,7 @@ import cv2
 import torch
 from drape import openmmlab
 from drape.cli_progress import progress_bars
-from drape.detection import PRESETS, DetectionConfig, build_detector
-from drape.detection.detector import NoticeWarning
+from drape.detection import PRESETS, DetectionConfig, NoticeWarning, build_detector
 from drape.tables import sha256
 from rich.console import Console
 from training_card import write_card
