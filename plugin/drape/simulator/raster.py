@@ -16,9 +16,12 @@ def kernel(function: Function) -> Function:
     """Compile without fast-math, so that results do not depend on how the compiler reorders sums.
 
     Compiled code is kept beside the source, or in the user's cache where that folder cannot be written, or in the
-    folder that the environment variable ``NUMBA_CACHE_DIR`` names.
+    folder that the environment variable ``NUMBA_CACHE_DIR`` names. Where there is none of them, it is not kept.
     """
-    return cast(Function, njit(cache=True, nogil=True, fastmath=False)(function))
+    try:
+        return cast(Function, njit(cache=True, nogil=True, fastmath=False)(function))
+    except RuntimeError:  # numba found no folder to write to
+        return cast(Function, njit(nogil=True, fastmath=False)(function))
 
 
 @kernel
