@@ -31,6 +31,7 @@ class Backdrop:
         samples: (H ss, W ss, 3) BGR.
         depth: (H ss, W ss) 1 / metres.
         solid: (H ss, W ss) number of the solid seen, or -1.
+        areas: (S,) samples in which each solid is seen.
         shadows: where people's shadows fall.
         people: patients and pictures of people of whom a part is in the frame.
     """
@@ -41,6 +42,7 @@ class Backdrop:
     samples: Floats
     depth: Floats
     solid: NDArray[np.int16]
+    areas: NDArray[np.int64]
     shadows: ShadowMap
     people: list[StillPerson]
 
@@ -101,7 +103,8 @@ def draw_backdrop(
     picture = cv2.resize(samples, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
     found = (still_person(group, i, furnishing.solids, solid, buffers, camera) for i, group in enumerate(groups))
     people = [person for person in found if person is not None]
-    return Backdrop(camera, ss, picture, samples, buffers.depth, solid, shadows, people)
+    areas = np.bincount(solid.reshape(-1) + 1, minlength=len(furnishing.solids) + 1)[1:]
+    return Backdrop(camera, ss, picture, samples, buffers.depth, solid, areas, shadows, people)
 
 
 def _places(buffers: Buffers, surface: Surface, ss: int) -> Floats:

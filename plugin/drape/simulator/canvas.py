@@ -38,6 +38,11 @@ class Mirror:
     normal: Array
     strength: float
 
+    def before(self, points: Array) -> Mask:
+        """Which of points (..., 3) lie on the side of the glass that reflects."""
+        in_front: Mask = (points - self.point) @ self.normal > 0
+        return in_front
+
     def reflected(self, points: Array) -> Array:
         """Points (..., 3) as far behind the glass as they are before it."""
         away = (np.asarray(points, float) - self.point) @ self.normal
@@ -100,10 +105,12 @@ class Canvas:
     def draw_mirrored(self, backdrop: Backdrop, bodies: Bodies, mirror: Mirror) -> Counted | None:
         """Draw people's reflections in a pane, after ``draw``; None if the pane shows nobody."""
         uv, inverse = projected(backdrop.camera, mirror.reflected(bodies.vertices), self._ss)
-        inside = self.glass.open(self._window(uv, inverse, bodies.shown))
+        before = mirror.before(bodies.vertices).reshape(self._people, -1).all(axis=1)
+        shown = bodies.shown & before
+        inside = self.glass.open(self._window(uv, inverse, shown))
         pane = backdrop.solid[inside] == mirror.solid
         self.glass.depth[inside] = np.where(pane, np.float32(0), np.float32(np.inf))
-        self._draw_people(self.glass, uv, inverse, bodies.shown, 1)
+        self._draw_people(self.glass, uv, inverse, shown, 1)
         self.glass.cover[inside] *= pane
         if not self.glass.cover[inside].any():
             return None

@@ -10,6 +10,8 @@ from drape.simulator.arrays import Array, Mask
 from drape.simulator.seeds import Wander
 from drape.simulator.skeleton import ANKLE, SIDES, Posture, turns
 
+IDLE, BELLY, HIPS = 4, 2, 3
+"""Ways to hold idle hands: at the sides, folded, before the belly, on the hips (not of those who sit)."""
 SWING = 0.6
 """Share of a step's cycle during which the foot is on the floor."""
 
@@ -76,7 +78,7 @@ class Manners:
         self._head_pitch = Wander(rng, (count,), 3, 0.12)
         self._drop = Wander(rng, (count,), 7, 0.008)
         self._hands = Wander(rng, (2, count, 3), 2.2, 0.09)
-        self._idle = rng.integers(0, 4, count)
+        self._idle = rng.integers(0, IDLE, count)
 
     def posture(self, state: State, time: float) -> Posture:
         """The posture of everybody at ``time`` seconds."""
@@ -131,12 +133,8 @@ class Manners:
             state, 0.27 * h + n[:, 0], sign * 0.075 * h + n[:, 1], np.maximum(0.62 * h, 1.10) + 0.6 * n[:, 2] - low
         )
         low_down = self._place(state, 0.36 * h + 0.5 * n[:, 0], sign * 0.08 * h, 0.26 * h + n[:, 2])
-        idle = np.where(
-            (self._idle == 3)[:, None] & (state.sit < 0.5)[:, None], self._idle_hand(3, sign, state, n), 0.0
-        )
-        for kind in range(3):
-            mine = (self._idle == kind) | ((self._idle == 3) & (state.sit >= 0.5) & (kind == 2))
-            idle = np.where(mine[:, None], self._idle_hand(kind, sign, state, n), idle)
+        kind = np.where((self._idle == HIPS) & (state.sit >= 0.5), BELLY, self._idle)
+        idle = np.stack([self._idle_hand(k, sign, state, n) for k in range(IDLE)])[kind, np.arange(len(h))]
         stoop, work = state.stoop[:, None], state.work[:, None]
         standing = stoop * low_down + (1 - stoop) * (work * working + (1 - work) * idle)
         hand = walk[:, None] * walking + (1 - walk)[:, None] * standing

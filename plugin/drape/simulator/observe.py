@@ -39,8 +39,8 @@ class Observer:
 
     def rows(
         self, backdrop: Backdrop, counted: Counted, skeleton: Skeleton, points: Array, mirror: Mirror | None = None
-    ) -> list[tuple[int, Row]]:
-        """(person, row) of everybody of whom a part is in the picture, seen or hidden.
+    ) -> list[Row]:
+        """Rows of everybody of whom a part is in the picture, seen or hidden; of reflections only those seen.
 
         Args:
             backdrop: of the view.
@@ -61,7 +61,7 @@ class Observer:
             if mirror is not None and counted.count[p, 0] == 0:
                 continue
             marks = self._marks(int(p), pixels[p], depth[p], backdrop, buffers)
-            found.append((int(p), self._row(int(p), counted, marks, distance[p], position[p], backdrop.ss, mirror)))
+            found.append(self._row(int(p), counted, marks, distance[p], position[p], backdrop.ss, mirror))
         return found
 
     def _row(

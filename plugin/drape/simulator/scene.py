@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from drape.simulator.clothing import dress
 from drape.simulator.config import SceneConfig
-from drape.simulator.floor import Floor
 from drape.simulator.motion import Motion
 from drape.simulator.plan import Post
 from drape.simulator.script import Script, samples_of
@@ -52,7 +51,7 @@ class Scene:
         people = dress(self.roles, self.site.look, self.site.cloth, rng)
         size = (config.width, config.height)
         self._stage = Stage(self.site, people, config.seed, size, 2 if config.antialias else 1)
-        self._motion = _play(self.site, self.site.floor, posts, config)
+        self._motion = _play(self.site, posts, config)
         self.views = [f"view{i + 1}" for i in range(config.views)]
         self._clocks = [ViewClock(config, i) for i in range(config.views)]
         self._views = [SceneView(self.site, self._stage, config, i) for i in range(config.views)]
@@ -119,7 +118,8 @@ def roles_of(posts: list[Post | None], rng: np.random.Generator) -> list[str]:
     return [post.role if post else ("circulating_nurse", "technician")[int(rng.random() < 0.3)] for post in posts]
 
 
-def _play(site: Site, floor: Floor, posts: list[Post | None], config: SceneConfig) -> Motion:
+def _play(site: Site, posts: list[Post | None], config: SceneConfig) -> Motion:
+    """The crew's motion, with room before and after for clocks that differ."""
     seconds = config.seconds * 1.01 + 2 * LEAD
-    script = Script(site.plan, floor, posts, samples_of(seconds), config.seed)
-    return Motion(script, site.plan, floor, -LEAD)
+    script = Script(site.plan, site.floor, posts, samples_of(seconds), config.seed)
+    return Motion(script, site.plan, site.floor, -LEAD)

@@ -87,18 +87,18 @@ class Stage:
         counted = self._canvas.draw(backdrop, cast.bodies)
         painted = self._canvas.paint(backdrop, cast.bodies, lights) if picture else None
         found = self._observer.rows(backdrop, counted, cast.skeleton, cast.points)
-        rows = [row for _, row in found if row.area > 0 or self._indoors(row)]
+        rows = [row for row in found if row.area > 0 or self._indoors(row)]
         instances = np.zeros(self.size[::-1], np.uint8)
         self._canvas.label(self._canvas.front, self._numbers(rows, 0), instances)
         for mirror in self._mirrors:
-            if np.count_nonzero(backdrop.solid == mirror.solid) < SMALLEST_PANE * self.ss**2:
+            if backdrop.areas[mirror.solid] < SMALLEST_PANE * self.ss**2:
                 continue
             glass = self._canvas.draw_mirrored(backdrop, cast.bodies, mirror)
             if glass is None:
                 continue
             if picture:
                 self._canvas.paint_mirrored(backdrop, cast.bodies, lights, mirror)
-            copies = [row for _, row in self._observer.rows(backdrop, glass, cast.skeleton, cast.points, mirror)]
+            copies = self._observer.rows(backdrop, glass, cast.skeleton, cast.points, mirror)
             self._canvas.label(self._canvas.glass, self._numbers(copies, len(rows)), instances)
             rows += copies
         self._add_still(backdrop, rows, instances)
