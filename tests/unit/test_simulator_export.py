@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from drape.simulator import (
     ClockDiffers,
     RateDiffers,
     Scene,
-    SceneConfig,
     ViewDropsOut,
 )
 from drape.simulator.export import RecordingTruth, read_truth, write_recording
@@ -25,6 +25,7 @@ from drape.simulator.export_read import visible_boxes
 from drape.simulator.export_rle import decode, encode, run_lengths
 from drape.simulator.export_sought import PATIENT, sought
 from drape.tables import boxes_of
+from support.rooms import small
 
 EVENTS = (
     CameraMoved(view=0, at=0.5),
@@ -34,15 +35,14 @@ EVENTS = (
 )
 
 
-def small(**changes: object) -> Scene:
+def recording(**changes: Any) -> Scene:
     """Three views of three people for a second, at 10 frames a second."""
-    settings = {"seed": 3, "seconds": 1.0, "fps": 10, "views": 3, "people": 3, "width": 320, "height": 180}
-    return Scene(SceneConfig.model_validate({**settings, "antialias": False, "events": EVENTS, **changes}))
+    return Scene(small(**{"seed": 3, "seconds": 1.0, "fps": 10, "views": 3, "events": EVENTS, **changes}))
 
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return small()
+    return recording()
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def test_wanted_are_the_persons_a_detector_is_asked_for(scene: Scene, truth: Rec
 
 def test_the_same_scene_gives_the_same_bytes(tmp_path: Path) -> None:
     def files(name: str) -> dict[str, bytes]:
-        write_recording(small(views=1, seconds=0.5, events=()), tmp_path / name)
+        write_recording(recording(views=1, seconds=0.5, events=()), tmp_path / name)
         found = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         return {path.relative_to(tmp_path / name).as_posix(): path.read_bytes() for path in found}
 
@@ -212,7 +212,7 @@ def test_the_same_scene_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_or_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="even"):
-        write_recording(small(views=1, width=321, events=()), tmp_path / "odd")
+        write_recording(recording(views=1, width=321, events=()), tmp_path / "odd")
     with pytest.raises(RecordingError, match="no finished"):
         read_truth(tmp_path)
 
@@ -221,7 +221,7 @@ def test_an_interrupted_recording_is_not_taken_for_a_finished_one(tmp_path: Path
     def stop(done: int, total: int, what: str) -> None:
         raise KeyboardInterrupt
 
-    scene = small(views=1, seconds=0.3, events=())
+    scene = recording(views=1, seconds=0.3, events=())
     write_recording(scene, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         write_recording(scene, tmp_path, stop)
