@@ -15,12 +15,17 @@ from drape.retrieval.persons import ACCEPTED, LINK_S, chain
 from drape.retrieval.rows import NOBODY, Rows
 from drape.retrieval.suppression import covered
 
+USUAL_LOSS = 0.05
+PRIOR_LOSSES = 100.0
+"""Share of expected persons that a view usually misses, and so many of them are taken as seen before counting."""
 INTERPOLATED = 3
 """Position of the source in ``tables.SOURCES``."""
 LOOSE = 0.3
 """Error in heights of a box whose score is 0: it holds a part of a person, or his neighbour."""
-BETWEEN = 0.9
-"""Probability that a person is in the picture between two sure boxes, while other views see him."""
+BETWEEN = 0.95
+HIDDEN_S = 13.0
+"""Probability that a person can be seen between two sure boxes, while other views see him, and the seconds of gap over
+which it falls: who is lost for long stands behind something."""
 BEYOND = 0.6
 """The same at the last of his sure boxes when no other follows; it falls with the seconds since."""
 
@@ -35,6 +40,10 @@ class Holes:
     time: Floats
     guess: Guess
     there: Floats
+
+    def near(self, skill: Skill) -> Floats:
+        """(N,) that a guess hides most of the person: more often than it overlaps him by half."""
+        return np.sqrt(skill.probability(self.guess.error))
 
 
 def sure_boxes(rows: Rows) -> Anchors:
@@ -84,17 +93,26 @@ def holes(rows: Rows, known: Anchors, expected: Expected, skill: Skill, config: 
     free = ~covered(expected.frame[open_], found.boxes, accepted.frame, accepted.boxes, config.same_person_iou)
     open_ = open_[free]
     found = Guess(*(getattr(found, name)[free] for name in ("boxes", "error", "before", "after", "nearest")))
-    between = found.before + found.after <= config.max_gap_s
     since = np.minimum(found.before, found.after)
-    seen = np.where(between, BETWEEN, BEYOND * np.exp(-since / config.reach_s))
+    gap = found.before + found.after
+    seen = np.where(
+        gap <= config.max_gap_s, BETWEEN * np.exp(-gap / HIDDEN_S), BEYOND * np.exp(-since / config.reach_s)
+    )
     return Holes(
         expected.person[open_], expected.frame[open_], expected.time[open_], found, expected.probability[open_] * seen
     )
 
 
+def lost_share(gaps: Holes, expected: Expected) -> float:
+    """Share of the persons surely expected in a view whom it has not accepted: how much it misses, without a label."""
+    sure = expected.probability > 0.5
+    lost = gaps.there > 0.5
+    return float((lost.sum() + USUAL_LOSS * PRIOR_LOSSES) / (sure.sum() + PRIOR_LOSSES))
+
+
 def filled(gaps: Holes, skill: Skill, first: int, size: tuple[int, int]) -> Rows:
     """The holes that are filled: boxes guessed well enough, as new tracklets from number ``first``."""
-    existence = gaps.there * skill.probability(gaps.guess.error)
+    existence = gaps.there * gaps.near(skill)
     boxes = clip(gaps.guess.boxes, *size)
     inside = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
     keep = np.flatnonzero((existence >= ACCEPTED) & inside)

@@ -95,6 +95,14 @@ class Calibration:
     slope: Floats
     bias: Floats
 
+    @classmethod
+    def of(cls, **reasons: tuple[float, float]) -> Calibration:
+        """Slope and bias of some reasons; the others are right as they are."""
+        slope, bias = np.ones(len(REASON)), np.zeros(len(REASON))
+        for name, (a, b) in reasons.items():
+            slope[REASON[name]], bias[REASON[name]] = a, b
+        return cls(slope, bias)
+
     def __call__(self, found: Hypotheses) -> Hypotheses:
         """Guesses with calibrated probabilities; the more probable stays the more probable within a reason."""
         raw = log_odds(found.probability)

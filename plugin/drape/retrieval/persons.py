@@ -43,6 +43,9 @@ def weigh(
     own = rows.existence.copy()
     base = own.copy()
     base[known] = pool.own[at]
+    if tracked:
+        # Who walks where nobody else does is still seen by the tracker.
+        place = np.where(own >= ACCEPTED, np.maximum(place, 0), place)
     existence = np.where(spoken, logistic(log_odds(base) + np.nan_to_num(place) + np.nan_to_num(views)), own)
     if tracked:
         existence = np.where(own >= config.keep_sure, np.maximum(existence, ACCEPTED), existence)

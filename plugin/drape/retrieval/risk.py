@@ -10,7 +10,7 @@ from drape.boxes import as_boxes
 from drape.retrieval.config import RetrievalConfig
 from drape.retrieval.endings import Endings, Events, endings
 from drape.retrieval.expected import Expected
-from drape.retrieval.gaps import Holes
+from drape.retrieval.gaps import USUAL_LOSS, Holes, lost_share
 from drape.retrieval.hypotheses import REASON, Calibration, Hypotheses, hypotheses, merged, together
 from drape.retrieval.motion import Skill
 from drape.retrieval.pairing import Floats, Ints, log_odds, logistic
@@ -28,11 +28,13 @@ HEADS_S = 5.0
 DENIAL = 1.5
 """Log-odds that a guess loses where other views expect nobody within the overlap ``NEAR_IOU``."""
 NEAR_IOU = 0.1
+TIMID = 0.5
+"""Share of a view's excess of lost persons, in log-odds, that other guesses are shifted by."""
 SECOND = 0.5
 """Score from which on another detector's box counts, and its weight."""
 
-# Chosen on simulated recordings; see bench/retrieval.py. By reason, in the order of ``tables.REASONS``.
-CALIBRATION = Calibration(np.ones(len(tables.REASONS)), np.zeros(len(tables.REASONS)))
+CALIBRATION = Calibration.of(interrupted=(1.0, -1.0))
+"""Chosen on simulated recordings: a tracklet that ends and one that begins nearby are mostly of two people."""
 
 
 def risk(
@@ -53,7 +55,7 @@ def risk(
         return together([_low(rows, config)])
     parts = [_low(rows, config)]
     # A guess may be near enough to find the person without covering him by half.
-    near = gaps.there * np.sqrt(skill.probability(gaps.guess.error))
+    near = gaps.there * gaps.near(skill)
     parts.append(hypotheses("seen_elsewhere", gaps.frame, gaps.time, gaps.guess.boxes, near, -1, gaps.person))
     if view.tracked:
         seen = endings(rows, float(time[0]), float(time[-1]), view.size, config.max_gap_s)
@@ -61,7 +63,7 @@ def risk(
         parts += _alone(seen, rows, frame, time, config)
     if view.second is not None:
         parts.append(_differ(view.second))
-    found = _believed(together(parts), expected)
+    found = _in_proportion(_believed(together(parts), expected), lost_share(gaps, expected))
     accepted = rows.take(rows.existence >= config.mask_existence)
     found = found.take(~covered(found.frame, found.boxes, accepted.frame, accepted.boxes, config.same_person_iou))
     found = merged(CALIBRATION(found))
@@ -75,6 +77,14 @@ def _believed(found: Hypotheses, expected: Expected) -> Hypotheses:
     known = covered(found.frame, found.boxes, expected.frame[order], expected.boxes[order], NEAR_IOU)
     denied = heard & ~known & (found.reason != REASON["seen_elsewhere"])
     return found.with_probability(np.where(denied, logistic(log_odds(found.probability) - DENIAL), found.probability))
+
+
+def _in_proportion(found: Hypotheses, lost: float) -> Hypotheses:
+    """Guesses, more probable in a view that misses more of the persons whom others see (a prior shift, Saerens et al.
+    2002); what others see themselves is left as it is."""
+    shift = TIMID * float(log_odds(lost) - log_odds(USUAL_LOSS))
+    own = found.reason != REASON["seen_elsewhere"]
+    return found.with_probability(np.where(own, logistic(log_odds(found.probability) + shift), found.probability))
 
 
 def missed_table(found: Hypotheses) -> pa.Table:
