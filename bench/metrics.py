@@ -21,6 +21,7 @@ from drape.evaluation.mot import mot
 from drape.evaluation.multiview import multi_view_recall, scene_instant_recall
 from drape.evaluation.poses import WHOLEBODY_SIGMAS, coco_poses
 from drape.evaluation.protocol_4dor import protocol
+from drape.evaluation.strata import running_upper_bound, stratified_upper_bound
 from drape.evaluation.truth import read_tracks, read_truth
 from drape.evaluation.unlabelled import Capture, expected_misses
 
@@ -169,8 +170,17 @@ def without_labels() -> Iterator[Row]:
         exact = loops.most_missed(m, n, total, 0.05)
         yield Row("most missed of all", f"{m} of {n} of {total}", "loops", bounds.most_missed(m, n, total), exact)
     for reviewed, sizes in (([50, 200], [100, 9000]), ([120, 30], [400, 300])):
-        ours, exact = bounds.stratified_upper_bound([0, 0], reviewed, sizes), loops.clean_bound(reviewed, sizes, 0.05)
+        ours, exact = stratified_upper_bound([0, 0], reviewed, sizes), loops.clean_bound(reviewed, sizes, 0.05)
         yield Row("stratified bound", f"0 of {reviewed} of {sizes}", "loops", ours, exact)
+    for misses, reviewed in (([1, 3], [150, 200]), ([2, 0], [90, 60])):
+        ours, exact = (
+            stratified_upper_bound(misses, reviewed, [500, 900]),
+            loops.fisher_bound(misses, reviewed, [500, 900]),
+        )
+        yield Row("stratified bound", f"{misses} of {reviewed} of [500, 900]", "loops", ours, exact)
+    for m, n in ((0, 380), (3, 500)):
+        ours, exact = running_upper_bound([m], [n], [1], 0.01), loops.running_bound(m, n, 0.01, 0.05)
+        yield Row("running bound", f"{m} of {n}", "loops", ours, exact)
     mean = loops.chapman_mean(40, 28, 22)
     yield Row("Chapman's estimate, exact mean", "28 and 22 of 40", "true number", mean, 40.0)
     estimate = Capture(28, 22, 16)

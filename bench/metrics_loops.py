@@ -156,25 +156,21 @@ def idf1(truth: pa.Table, tracks: pa.Table) -> float:
 
 def upper_bound(misses: int, reviewed: int, error: float) -> float:
     """The rate at which so few misses have probability ``error``, by bisection of the binomial sum."""
-
-    def so_few(p: float) -> float:
-        return sum(math.comb(reviewed, k) * p**k * (1 - p) ** (reviewed - k) for k in range(misses + 1))
-
     low, high = 0.0, 1.0
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if so_few(middle) > error else (low, middle)
+        low, high = (middle, high) if so_few(misses, reviewed, middle) > error else (low, middle)
     return low
 
 
 def most_missed(misses: int, reviewed: int, total: int, error: float) -> int:
     """The largest number of misses among ``total`` that makes so few in the sample no less likely than ``error``."""
 
-    def so_few(bad: int) -> float:
+    def few_of(bad: int) -> float:
         ways = (math.comb(bad, k) * math.comb(total - bad, reviewed - k) for k in range(misses + 1))
         return sum(ways) / math.comb(total, reviewed)
 
-    return max(bad for bad in range(misses, total - reviewed + misses + 1) if so_few(bad) > error)
+    return max(bad for bad in range(misses, total - reviewed + misses + 1) if few_of(bad) > error)
 
 
 def clean_bound(reviewed: list[int], sizes: list[int], error: float, steps: int = 200_000) -> float:
@@ -183,6 +179,44 @@ def clean_bound(reviewed: list[int], sizes: list[int], error: float, steps: int 
     first = np.linspace(0, 1 - error ** (1 / reviewed[0]), steps)
     second = 1 - (error / (1 - first) ** reviewed[0]) ** (1 / reviewed[1])
     return float(np.max(share[0] * first + share[1] * np.maximum(second, 0)))
+
+
+def so_few(misses: int, reviewed: int, rate: float) -> float:
+    """Probability of at most so many misses."""
+    return sum(math.comb(reviewed, k) * rate**k * (1 - rate) ** (reviewed - k) for k in range(misses + 1))
+
+
+def fisher_bound(misses: list[int], reviewed: list[int], sizes: list[int]) -> float:
+    """Two strata: along the edge of what Fisher's test at 5 % leaves, the largest rate of the whole."""
+    edge = math.exp(-9.487729036781154 / 2)  # the 95 % quantile of chi-squared with 4 degrees of freedom
+
+    def at(first: float) -> float:
+        left = edge / so_few(misses[0], reviewed[0], first)
+        second = upper_bound(misses[1], reviewed[1], left) if left < 1 else 0.0
+        return (sizes[0] * first + sizes[1] * second) / sum(sizes)
+
+    # The edge is concave: the largest rate is found by narrowing down.
+    low, high = 0.0, upper_bound(misses[0], reviewed[0], edge)
+    for _ in range(100):
+        third = (high - low) / 3
+        low, high = (low + third, high) if at(low + third) < at(high - third) else (low, high - third)
+    return at((low + high) / 2)
+
+
+def running_bound(misses: int, reviewed: int, aim: float, error: float) -> float:
+    """The rate at which the mixture of all bets has won 1 / error, by bisection."""
+
+    def won(rate: float) -> float:
+        b = 1 / aim
+        gain = math.lgamma(0.5 + misses) + math.lgamma(b + reviewed - misses) - math.lgamma(0.5 + b + reviewed)
+        gain -= math.lgamma(0.5) + math.lgamma(b) - math.lgamma(0.5 + b)
+        return gain - misses * math.log(rate) - (reviewed - misses) * math.log(1 - rate)
+
+    low, high = max(misses / reviewed, 1e-12), 1 - 1e-12
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if won(middle) < -math.log(error) else (low, middle)
+    return low
 
 
 def chapman_mean(total: int, first: int, second: int) -> float:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from drape.errors import EvaluationError
-from drape.evaluation.bounds import interval, most_missed, reviews_needed, stratified_upper_bound, upper_bound
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from drape.evaluation.bounds import interval, most_missed, reviews_needed, upper_bound
 from scipy.stats import binom, hypergeom
 
 
@@ -52,44 +48,6 @@ def test_what_was_reviewed_wholly_is_known() -> None:
     assert most_missed(0, 30, 40) < 40 * upper_bound(0, 30)
 
 
-@pytest.mark.parametrize("reviewed", [(8, 8), (3, 12), (0, 10)])
-@pytest.mark.parametrize("sizes", [(50, 50), (10, 300)])
-def test_the_stratified_bound_holds_for_every_pair_of_rates(reviewed: tuple[int, int], sizes: tuple[int, int]) -> None:
-    share = np.array(sizes) / sum(sizes)
-    outcomes = list(itertools.product(*(range(n + 1) for n in reviewed)))
-    bound = np.array([stratified_upper_bound(m, reviewed, sizes) for m in outcomes])
-    counts = np.array(outcomes).T
-    for rates in itertools.product(np.linspace(0, 1, 21), repeat=2):
-        chance = np.prod([binom.pmf(m, n, p) for m, n, p in zip(counts, reviewed, rates, strict=True)], axis=0)
-        assert chance[bound >= share @ np.array(rates) - 1e-12].sum() >= 0.95 - 1e-9
-
-
-def test_one_stratum_is_no_stratum() -> None:
-    for misses in (0, 3):
-        assert stratified_upper_bound([misses], [90], [1000]) == pytest.approx(upper_bound(misses, 90))
-        assert stratified_upper_bound([misses, 0], [90, 0], [1000, 0]) == pytest.approx(upper_bound(misses, 90))
-
-
-def test_samples_in_proportion_lose_nothing_when_clean() -> None:
-    assert stratified_upper_bound([0, 0], [100, 200], [1000, 2000]) == pytest.approx(upper_bound(0, 300))
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 500)), min_size=1, max_size=5))
-def test_the_clean_bound_is_the_edge_of_what_is_likely(strata: list[tuple[int, int]]) -> None:
-    reviewed, sizes = (list(x) for x in zip(*strata, strict=True))
-    share = np.array(sizes) / sum(sizes)
-    bound = stratified_upper_bound([0] * len(strata), reviewed, sizes)
-    rng = np.random.default_rng(0)
-    weights = rng.dirichlet(np.full(len(strata), 0.5), 200)
-    # Rates under which a clean review has exactly the probability that is left: none may exceed the bound.
-    rates = 1 - 0.05 ** (weights / np.array(reviewed))
-    assert (rates @ share <= bound + 1e-9).all()
-    assert bound <= 1.0
-    more = stratified_upper_bound([0] * len(strata), [n + 5 for n in reviewed], sizes)
-    assert more < bound
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -98,9 +56,6 @@ def test_the_clean_bound_is_the_edge_of_what_is_likely(strata: list[tuple[int, i
         lambda: upper_bound(0, 2, 1.0),
         lambda: most_missed(0, 10, 9),
         lambda: reviews_needed(0.0),
-        lambda: stratified_upper_bound([0], [1, 2], [3, 4]),
-        lambda: stratified_upper_bound([0, 3], [1, 2], [3, 4]),
-        lambda: stratified_upper_bound([], [], []),
     ],
 )
 def test_what_cannot_be_is_refused(call) -> None:
