@@ -69,6 +69,21 @@ def test_sizes_are_judged_by_area() -> None:
     assert np.isnan(coco_boxes(larger, candidates([])).ap_small)
 
 
+def test_of_truths_equally_like_the_last_is_taken() -> None:
+    """As pycocotools does: the first box could take either truth, the second only the last."""
+    truth = tracks([(0, 1, 0, 0, 10, 10), (0, 2, 4, 0, 14, 10)])
+    either, last = (0, 0.9, 2, 0, 12, 10), (0, 0.8, 6, 0, 16, 10)
+    assert coco_boxes(truth, candidates([either, last])).ar50 == 0.5
+    first = (0, 0.8, -2, 0, 8, 10)
+    assert coco_boxes(truth, candidates([either, first])).ar50 == 1.0
+
+
+def test_ghosts_of_other_sizes_are_not_held_against_a_size() -> None:
+    truth = tracks([(0, 1, 100, 100, 150, 150)])
+    result = coco_boxes(truth, candidates([(0, 0.9, *UNIT), (0, 0.8, 100, 100, 150, 150)]))
+    assert (result.ap_medium, result.ap) == (1.0, 0.5)
+
+
 def test_nothing_found_and_nothing_to_find() -> None:
     assert coco_boxes(random_tracks(0), candidates([])).ap == 0.0
     assert np.isnan(coco_boxes(tracks([]), candidates([(0, 0.5, *UNIT)])).ap)
@@ -117,5 +132,9 @@ def test_poses_without_a_labelled_point_are_not_demanded() -> None:
     )
     one = FoundPoses(np.zeros(1, np.int32), known[..., :2], np.ones(1))
     assert coco_poses(truth, one).ap == 1.0
+    crowd = TruePoses(truth.picture, np.repeat(known, 2, 0), truth.boxes, truth.area, np.array([False, True]))
+    assert coco_poses(crowd, one).ar == 1.0
+    nobody = FoundPoses(np.zeros(0, np.int32), np.zeros((0, 17, 2)), np.zeros(0))
+    assert coco_poses(truth, nobody).ap == 0.0
     two = FoundPoses(np.zeros(2, np.int32), np.repeat(known[..., :2], 2, 0), np.array([0.5, 1.0]))
     assert coco_poses(truth, two).ap == 1.0, "the second hides behind the person whom nobody labelled"

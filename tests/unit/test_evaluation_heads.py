@@ -72,6 +72,16 @@ def test_an_ellipse_has_its_area_and_its_place(angle: float) -> None:
     assert both / whole.sum() > 0.97 and both / drawn.sum() > 0.93
 
 
+def test_a_pixel_belongs_to_the_ellipse_that_holds_its_centre() -> None:
+    (pixels,) = ellipse_pixels(_ellipses((10.5, 20.5, 3.0, 1.0, 0.0)))
+    rows, columns = np.nonzero(pixels.mask)
+    assert list(zip((columns + pixels.x).tolist(), (rows + pixels.y).tolist(), strict=True)) == [
+        (9, 20),
+        (10, 20),
+        (11, 20),
+    ]
+
+
 def test_an_ellipse_turns_clockwise() -> None:
     (pixels,) = ellipse_pixels(_ellipses((50.0, 50.0, 40.0, 10.0, 45.0)))
     assert pixels.mask[60 - pixels.y, 60 - pixels.x]

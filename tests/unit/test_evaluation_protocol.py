@@ -25,6 +25,12 @@ def test_a_box_claims_only_the_truth_it_overlaps_most() -> None:
     assert curve_best_only(truth, found).recall[-1] == 0.5
 
 
+def test_each_box_looks_at_the_truth_it_overlaps_most() -> None:
+    truth = tracks([(0, 1, 0, 0, 10, 10), (0, 2, 0, 4, 10, 14)])
+    found = candidates([(0, 0.8, 0, 1, 10, 11), (0, 0.9, 0, 4, 10, 13)])
+    assert match_best_only(truth, found).tolist() == [0, 1]
+
+
 def test_the_better_score_takes_the_truth_whatever_the_order() -> None:
     truth = tracks([(1, 1, *UNIT)])
     found = candidates([(1, 0.3, *UNIT), (0, 0.99, *UNIT), (1, 0.6, 0, 0, 10, 9)])
