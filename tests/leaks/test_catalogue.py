@@ -52,7 +52,7 @@ def test_r08_twelve_views(tmp_path: Path) -> None:
 def test_r09_a_crowd_of_thirty(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=4, size=(320, 240))
     place = np.stack(np.meshgrid(np.arange(6) * 50, np.arange(5) * 45), axis=2).reshape(1, 30, 2) + np.zeros((4, 1, 1))
-    boxes = np.concatenate([place, place + [20, 40]], axis=2).astype(np.float32)
+    boxes = np.concatenate([place, place + np.array([20, 40])], axis=2).astype(np.float32)
     scene = scene_of(view_of(clip), boxes)
     scene.export(tmp_path / "release", ReleaseConfig(fill="blur"))
     regions = tables.read(tmp_path / "release" / "view1.regions.parquet", tables.REGIONS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from drape import tables
-from drape.anonymization import ReleaseConfig, Terms, load_manifest, verify_release
+from drape.anonymization import ReleaseConfig, Terms, TermsConfig, load_manifest, verify_release
 from drape.anonymization.manifest import NAME, REPORT
 from drape.anonymization.quarantine import quarantine_path
 from drape.anonymization.seal import check_seal
@@ -182,7 +182,7 @@ def test_the_report_loads_nothing_and_names_nobody(signed: Path, tmp_path: Path)
 
 def test_words_of_an_override_are_shown_as_text_and_name_nobody(scene: Scene, tmp_path: Path) -> None:
     def terms(reason: str) -> Terms:
-        return Terms.load(accept=["faces"], accepted_by="Reviewer & Co", reason=reason)
+        return TermsConfig(accept="faces", accepted_by="Reviewer & Co", reason=reason).terms()
 
     with pytest.raises(DrapeError, match="private name"):
         export_on(scene, tmp_path / "no", terms(f"as agreed for {PRIVATE.lower()}, today"))

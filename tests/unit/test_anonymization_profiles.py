@@ -6,10 +6,21 @@ import json
 from pathlib import Path
 
 import pytest
-from drape.anonymization import PROFILES, FacesFound, Override, Profile, ReleaseConfig, Terms
+from drape.anonymization import (
+    PROFILES,
+    FacesFound,
+    Override,
+    Profile,
+    ReleaseConfig,
+    Terms,
+    TermsConfig,
+    load_private_key,
+    new_keys,
+)
 from drape.anonymization.gates import Gates
 from drape.anonymization.profiles import CONSORTIUM, INTERNAL, PUBLIC
 from drape.anonymization.risk import Interval, ViewRisk
+from drape.anonymization.signing import PRIVATE_KEY, fingerprint
 from drape.errors import ConfigError, ReleaseError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,17 +178,17 @@ def test_only_those_named_may_override() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"accept": ["risk"]},
-        {"accept": ["risk"], "accepted_by": "Reviewer 7"},
+        {"accept": "risk"},
+        {"accept": "risk", "accepted_by": "Reviewer 7"},
         {"accepted_by": "Reviewer 7", "reason": "seen by two people"},
-        {"accept": ["risk"], "accepted_by": "Reviewer 7", "reason": "ok"},
-        {"accept": ["all"], "accepted_by": "Reviewer 7", "reason": "seen by two people"},
-        {"accept": ["risk"], "accepted_by": "<script>", "reason": "seen by two people"},
+        {"accept": "risk", "accepted_by": "Reviewer 7", "reason": "ok"},
+        {"accept": "risk, all", "accepted_by": "Reviewer 7", "reason": "seen by two people"},
+        {"accept": "risk", "accepted_by": "<script>", "reason": "seen by two people"},
     ],
 )
 def test_an_override_needs_checks_a_name_and_a_reason(given: dict) -> None:
     with pytest.raises(ConfigError, match="An override needs"):
-        Terms.load(**given)
+        TermsConfig(**given).terms()
 
 
 def test_terms_that_differ_have_other_inputs(tmp_path: Path) -> None:
@@ -185,10 +196,24 @@ def test_terms_that_differ_have_other_inputs(tmp_path: Path) -> None:
     regions.write_text("view1: [{box: [0, 0, 8, 8]}]")
     variants = [
         Terms(),
-        Terms.load("public"),
-        Terms.load(fixed=regions),
-        Terms.load(accept=["risk"], accepted_by="Reviewer 7", reason="seen by two people"),
+        TermsConfig(profile="public").terms(),
+        TermsConfig(regions=regions).terms(),
+        TermsConfig(accept="risk, faces", accepted_by="Reviewer 7", reason="seen by two people").terms(),
         Terms(face_weights=regions),
     ]
     assert len({json.dumps(terms.inputs(), sort_keys=True) for terms in variants}) == len(variants)
-    assert Terms().inputs() == Terms.load("internal").inputs()
+    assert Terms().inputs() == TermsConfig().terms().inputs()
+
+
+def test_what_a_form_gives_becomes_terms(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("name: mine")
+    new_keys(tmp_path / "keys")
+    key = tmp_path / "keys" / PRIVATE_KEY
+    config = TermsConfig(
+        profile_file=mine, key=key, accept=" risk,faces ", accepted_by="Reviewer 7", reason="seen by two people"
+    )
+    terms = config.terms()
+    assert terms.profile.name == "mine" and terms.override.accepts == ("risk", "faces")
+    assert terms.inputs()["key"] == fingerprint(load_private_key(key).public_key())
+    assert terms.fixed.root == {} and TermsConfig().terms() == Terms()

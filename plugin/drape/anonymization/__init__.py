@@ -28,7 +28,7 @@ from drape.anonymization.release import export_release, verify_apart
 from drape.anonymization.render import render_view
 from drape.anonymization.secret import ReleaseSecret
 from drape.anonymization.signing import load_private_key, load_public_key, new_keys
-from drape.anonymization.terms import Terms
+from drape.anonymization.terms import Terms, TermsConfig
 from drape.anonymization.verifier import verify_release, verify_view
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "ReleaseConfig",
     "ReleaseSecret",
     "Terms",
+    "TermsConfig",
     "export_release",
     "load_manifest",
     "load_private_key",

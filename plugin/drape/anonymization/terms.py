@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from drape import tables
 from drape.anonymization.fixed import FixedRegions
@@ -36,41 +36,6 @@ class Terms:
     key: Ed25519PrivateKey | None = None
     face_weights: Path | None = None
 
-    @classmethod
-    def load(
-        cls,
-        profile: str | Path = "internal",
-        fixed: Path | None = None,
-        accept: Sequence[str] = (),
-        accepted_by: str | None = None,
-        reason: str | None = None,
-        key: Path | None = None,
-        face_weights: Path | None = None,
-    ) -> Terms:
-        """Terms from what a form or a command line gives: names, and paths of files.
-
-        Raises:
-            ConfigError: a file cannot be read or is not what it must be; an override lacks its name or its reason.
-            ReleaseError: the key cannot be used.
-        """
-        override = None
-        if accept or accepted_by or reason:
-            try:
-                override = Override.model_validate({"accepts": tuple(accept), "name": accepted_by, "reason": reason})
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = {"accepts": "accepted checks", "name": "name", "reason": "reason"}[str(first["loc"][0])]
-                raise ConfigError(
-                    f"An override needs checks, a name and a reason; {where}: {first['msg']}", "Give all three"
-                ) from error
-        return cls(
-            profile=Profile.load(profile),
-            fixed=FixedRegions.load(fixed) if fixed else FixedRegions({}),
-            override=override,
-            key=load_private_key(key) if key else None,
-            face_weights=face_weights,
-        )
-
     def inputs(self) -> dict[str, str]:
         """Digests of all that changes the released bytes, by name: whether two releases are on the same terms."""
         weights = self.face_weights
@@ -81,6 +46,57 @@ class Terms:
             "key": fingerprint(self.key.public_key()) if self.key else "none",
             "face_weights": tables.sha256(weights) if weights is not None and weights.is_file() else "none",
         }
+
+
+class TermsConfig(StageConfig):
+    """Terms as forms, configuration files and the command line give them: names, and paths of files.
+
+    The defaults are those of `Terms`: what is not asked for is neither promised nor hidden.
+    """
+
+    profile: Literal["internal", "consortium", "public"] = Field(
+        "internal", description="Whom the release is for; raises weaker settings, and may stop the release"
+    )
+    profile_file: Path | None = Field(None, description="YAML or JSON file of a profile of your own, used instead")
+    regions: Path | None = Field(
+        None, description="YAML or JSON file of regions masked in every frame: monitors, name plates, clocks"
+    )
+    key: Path | None = Field(None, description="Private key that signs the release; without it nobody does")
+    accept: str = Field(
+        "",
+        description="Checks that may fail, with commas: risk, unknown_risk, unknown_frames, faces, no_face_check",
+    )
+    accepted_by: str = Field("", description="Who accepts that; stands in the manifest")
+    reason: str = Field("", description="Why; stands in the manifest")
+    face_weights: Path | None = Field(None, description="YuNet's ONNX file, if not the one on this machine")
+
+    def terms(self) -> Terms:
+        """Read the files.
+
+        Raises:
+            ConfigError: a file cannot be read or is not what it must be; an override lacks its name or its reason.
+            ReleaseError: the key cannot be used.
+        """
+        return Terms(
+            profile=Profile.load(self.profile_file or self.profile),
+            fixed=FixedRegions.load(self.regions) if self.regions else FixedRegions({}),
+            override=self._override(),
+            key=load_private_key(self.key) if self.key else None,
+            face_weights=self.face_weights,
+        )
+
+    def _override(self) -> Override | None:
+        if not (self.accept or self.accepted_by or self.reason):
+            return None
+        accepts = tuple(name.strip() for name in self.accept.split(",") if name.strip())
+        try:
+            return Override.model_validate({"accepts": accepts, "name": self.accepted_by, "reason": self.reason})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = {"accepts": "accept", "name": "accepted_by"}.get(str(first["loc"][0]), str(first["loc"][0]))
+            raise ConfigError(
+                f"An override needs checks, a name and a reason; {where}: {first['msg']}", "Give all three"
+            ) from error
 
 
 def _digest(model: StageConfig) -> str:
