@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from drape.simulator.arrays import Array
 from drape.simulator.mesh import Mesh, colour
 from drape.simulator.seeds import generator
 
+DRAPES = ("3f8f86", "3b7fb0", "2f6f8f", "6fa9b8", "9fc4cf", "35557f", "4f8a5f", "b5c7c2")
 STEEL, DARK, GLOW = colour("b8bcbe"), colour("23272b"), colour("4a88b5")
 
 
@@ -50,6 +51,13 @@ def draw_palette(site_seed: int) -> Palette:
         drape=pick("3f8f86", "3b7fb0", "4c94a6", "2f6f8f", "6fa9b8"),
         cloth=pick("3c7f96", "3f8f86", "2f6fa5", "5f9fb5"),
     )
+
+
+def contrasting(palette: Palette, worn: Array) -> Palette:
+    """A palette whose drapes are of another colour than what people wear, (N, 3)."""
+    drapes = np.array([colour(code) for code in DRAPES])
+    order = np.argsort(-np.linalg.norm(drapes[:, None] - worn[None], axis=-1).min(axis=1), kind="stable")
+    return replace(palette, drape=drapes[order[0]], cloth=drapes[order[1]])
 
 
 Build = Callable[[Mesh, Palette, np.random.Generator], None]

@@ -29,6 +29,7 @@ class Look:
         jpeg: quality of the compression.
         haze: share of stray light.
         colours: how many colours of scrubs a crew wears.
+        contrast: whether drapes are of another colour than what people wear.
     """
 
     brightness: Range = (1.2, 1.5)
@@ -44,6 +45,7 @@ class Look:
     jpeg: Range = (72, 85)
     haze: Range = (0.0, 0.03)
     colours: Range = (1, 3)
+    contrast: bool = True
 
 
 LOOKS: dict[Family, Look] = {
@@ -52,7 +54,7 @@ LOOKS: dict[Family, Look] = {
     "steep": Look(
         camera_height=(0.96, 0.985), camera_distance=(0.5, 0.75), aim_height=(0.4, 0.6), field_of_view=(84.0, 90.0)
     ),
-    "gowned": Look(gowned=(0.9, 1.0), colours=(1, 1)),
+    "gowned": Look(gowned=(0.9, 1.0), colours=(1, 1), contrast=False),
     "hazy": Look(haze=(0.3, 0.5), blur=(0.9, 1.3), brightness=(0.95, 1.2)),
     "compressed": Look(jpeg=(22, 34), blur=(0.9, 1.4), noise=(0.015, 0.025), brightness=(0.9, 1.2)),
     "new": Look(
@@ -68,6 +70,7 @@ LOOKS: dict[Family, Look] = {
         jpeg=(42, 58),
         haze=(0.0, 0.12),
         colours=(1, 2),
+        contrast=False,
     ),
 }
 """``source`` is bright, with ordinary wall cameras and mixed scrubs; the others each leave it in one way, and ``new``

@@ -8,7 +8,7 @@ import numpy as np
 
 from drape.simulator.arrays import Array
 from drape.simulator.clothing import Wardrobe
-from drape.simulator.equipment import BUILDERS, draw_palette, stool
+from drape.simulator.equipment import BUILDERS, contrasting, draw_palette, stool
 from drape.simulator.families import Look
 from drape.simulator.mesh import Mesh, Solid
 from drape.simulator.patient import Patient, drape_screen, lay_patient
@@ -42,6 +42,8 @@ def furnish(plan: Plan, look: Look, cloth: Wardrobe, site_seed: int) -> Room:
     """The room of a plan."""
     rng = generator(site_seed, "room")
     palette = draw_palette(site_seed)
+    if look.contrast:
+        palette = contrasting(palette, np.concatenate([cloth.scrubs, cloth.gowns]))
     solids = build_shell(plan, palette, rng)
     for item in plan.items:
         mesh = Mesh(item.kind)
