@@ -40,9 +40,9 @@ def main() -> None:
         "--out", type=Path, default=ROOT / "plugin/drape/detection/example", help="folder of the weights"
     )
     parser.add_argument("--stills", type=Path, default=ROOT / "build/stills", help="folder that keeps rendered stills")
-    parser.add_argument("--sites", type=int, default=120, help="how many sites are trained on")
-    parser.add_argument("--per-site", type=int, default=40, help="stills of each")
-    parser.add_argument("--steps", type=int, default=3000, help="steps of the training, 16 stills each")
+    parser.add_argument("--sites", type=int, default=160, help="how many sites are trained on")
+    parser.add_argument("--per-site", type=int, default=25, help="stills of each")
+    parser.add_argument("--steps", type=int, default=2600, help="steps of the training, 16 stills each")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="processor cores to use")
     parser.add_argument("--render-only", action="store_true", help="stop when the stills are there")
     arguments = parser.parse_args()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ZOO = "https://download.openmmlab.com"
 
-EXAMPLE_SHA256 = "0000000000000000000000000000000000000000000000000000000000000000"
+EXAMPLE_SHA256 = "729a04570f670395223b35d4726af07b4d7bc11e22cee3c78376fb6e59248945"
 """Digest of the example's weights; ``scripts/train_detector.py`` prints that of new ones."""
 
 
