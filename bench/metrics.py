@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+from drape.boxes import coverage, expand
 from drape.evaluation import bounds
+from drape.evaluation.bootstrap import ratio, resampled
 from drape.evaluation.calibration import brier, expected_calibration_error, reliability
 from drape.evaluation.coco import coco_boxes
+from drape.evaluation.detection import detection
 from drape.evaluation.exposure_rates import ABSENCE, exposure_rates
-from drape.evaluation.heads import ellipse_pixels, head_coverage, head_table
+from drape.evaluation.heads import ellipse_pixels, head_coverage, head_table, over_masking
 from drape.evaluation.hota import hota
 from drape.evaluation.matching import stacked
 from drape.evaluation.mot import mot
@@ -24,6 +28,7 @@ from drape.evaluation.protocol_4dor import protocol
 from drape.evaluation.strata import running_upper_bound, stratified_upper_bound
 from drape.evaluation.truth import read_tracks, read_truth
 from drape.evaluation.unlabelled import Capture, expected_misses
+from drape.tables import box_columns, boxes_of
 
 from bench import metrics_data as data
 from bench import metrics_loops as loops
@@ -54,6 +59,7 @@ def compare(folder: Path) -> Iterator[Row]:
     yield from of_poses(folder)
     yield from of_tracks(folder)
     yield from of_views()
+    yield from of_intervals()
     yield from of_pixels()
     yield from without_labels()
 
@@ -69,6 +75,20 @@ def of_boxes(folder: Path) -> Iterator[Row]:
         truth, found, *files = mvor
         theirs = peers.coco_boxes_of_files(*files)
         yield from _rows("MVOR days 1-3, Faster R-CNN", "pycocotools", asdict(coco_boxes(truth, found)), theirs)
+    cases = []
+    for seed in range(3):
+        truth, found = data.walks(seed)
+        found = pa.table({"frame": found.column("frame"), **box_columns(expand(boxes_of(found), 0.15, 0.15))})
+        pairs = {
+            "at IoU .5": (detection(truth, found), loops.most_matches(truth, found, 0.5, False)),
+            "at coverage .95": (detection(truth, found, 0.95, coverage), loops.most_matches(truth, found, 0.95, True)),
+        }
+        ours = {f"recall {name}": d.recall for name, (d, _) in pairs.items()}
+        ours |= {f"precision {name}": d.precision for name, (d, _) in pairs.items()}
+        theirs = {f"recall {name}": count / len(truth) for name, (_, count) in pairs.items()}
+        theirs |= {f"precision {name}": count / len(found) for name, (_, count) in pairs.items()}
+        cases.append((ours, theirs))
+    yield from _worst("3 random walks", "loops", cases)
     cases = []
     for seed in range(10):
         truth, found = data.boxes(seed, ties=False)
@@ -151,6 +171,17 @@ def of_views() -> Iterator[Row]:
     yield from _worst("5 random scenes", "loops", cases, "exposure: ")
 
 
+def of_intervals() -> Iterator[Row]:
+    """Intervals by resampled tracks."""
+    rng = np.random.default_rng(0)
+    below = rng.integers(1, 40, 25)
+    above = rng.binomial(below, 0.9)
+    ours = ratio(above, below, draws=500, seed=3)
+    theirs = loops.interval(above.tolist(), below.tolist(), np.concatenate(list(resampled(25, 500, 3))))
+    yield Row("interval over tracks, low", "25 random tracks", "loops", ours.low, theirs[0])
+    yield Row("interval over tracks, high", "25 random tracks", "loops", ours.high, theirs[1])
+
+
 def of_pixels() -> Iterator[Row]:
     """Heads under masks, pixel by pixel."""
     for seed in range(2):
@@ -159,6 +190,8 @@ def of_pixels() -> Iterator[Row]:
         ours, theirs = head_coverage(pixels, masks, data.SIZE), loops.head_pixels(pixels, masks, data.SIZE)
         yield Row("masked share of head pixels", f"random heads ({seed})", "loops", ours.pixels, theirs[0])
         yield Row("heads masked to 99 %", f"random heads ({seed})", "loops", ours.whole, theirs[1])
+        needless = over_masking(pixels, masks, data.SIZE), loops.over_masking(pixels, masks, data.SIZE)
+        yield Row("over-masking", f"random heads ({seed})", "loops", *needless)
 
 
 def without_labels() -> Iterator[Row]:

@@ -25,6 +25,13 @@ def _iou(a: dict, b: dict) -> float:
     return width * height / (sum(area) - width * height)
 
 
+def _inside(a: dict, b: dict) -> float:
+    """Share of a that lies in b."""
+    width = min(a["x2"], b["x2"]) - max(a["x1"], b["x1"])
+    height = min(a["y2"], b["y2"]) - max(a["y1"], b["y1"])
+    return max(width, 0) * max(height, 0) / ((a["x2"] - a["x1"]) * (a["y2"] - a["y1"]))
+
+
 def best_only(truth: pa.Table, found: pa.Table) -> list[tuple[float, int | None]]:
     """The 4D-OR rule: score of each found box, best first, and the truth it takes; after suppression at IoU .7."""
     kept: list[dict] = []
@@ -55,6 +62,20 @@ def best_f(outcomes: list[tuple[float, int | None]], truths: int, beta: int) -> 
         hits = sum(taken is not None for _, taken in outcomes[:k])
         best = max(best, (1 + beta**2) * hits / (beta**2 * truths + k))
     return best
+
+
+def most_matches(truth: pa.Table, found: pa.Table, threshold: float, of_truth: bool) -> int:
+    """Pairs of a small scene at IoU >= threshold, or with so much of the true box inside; by trying all pairings."""
+    total = 0
+    for frame in {r["frame"] for r in _rows(truth)}:
+        a, b = ([r for r in _rows(table) if r["frame"] == frame] for table in (truth, found))
+        likeness = {(i, j): _inside(x, y) if of_truth else _iou(x, y) for i, x in enumerate(a) for j, y in enumerate(b)}
+        spare = [*range(len(b)), *([None] * len(a))]
+        total += max(
+            sum(j is not None and likeness[i, j] >= threshold for i, j in enumerate(order))
+            for order in itertools.permutations(spare, len(a))
+        )
+    return total
 
 
 def multi_view(observations: pa.Table) -> tuple[float, float]:
@@ -257,3 +278,31 @@ def head_pixels(heads: list, masks: pa.Table, size: tuple[int, int]) -> tuple[fl
         hidden, whole = hidden + sum(under), whole + len(pixels)
         shares += [sum(under) / len(pixels)] if pixels else []
     return hidden / whole, sum(share >= 0.99 for share in shares) / len(shares)
+
+
+def over_masking(heads: list, masks: pa.Table, size: tuple[int, int]) -> float:
+    """Share of the masked pixels that are of no head, pixel by pixel."""
+    masked, needless = 0, 0
+    for frame in {r["frame"] for r in _rows(masks)}:
+        hidden = set()
+        for box in (r for r in _rows(masks) if r["frame"] == frame):
+            columns, rows = (range(max(box[low], 0), min(box[high], end)) for low, high, end in _sides(size))
+            hidden |= set(itertools.product(columns, rows))
+        shown = set()
+        for head in (h for h in heads if h.frame == frame):
+            shown |= {(head.x + c, head.y + r) for r, c in zip(*np.nonzero(head.mask), strict=True)}
+        masked, needless = masked + len(hidden), needless + len(hidden - shown)
+    return needless / masked
+
+
+def _sides(size: tuple[int, int]) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
+    return ("x1", "x2", size[0]), ("y1", "y2", size[1])
+
+
+def interval(above: list[float], below: list[float], weights: np.ndarray) -> tuple[float, float]:
+    """Percentiles 2.5 and 97.5 of the ratio over draws of blocks, each draw a row of how often a block was drawn."""
+    values = []
+    for row in weights.tolist():
+        drawn = [block for block, times in enumerate(row) for _ in range(times)]
+        values.append(sum(above[b] for b in drawn) / sum(below[b] for b in drawn))
+    return tuple(np.quantile(values, [0.025, 0.975]))  # type: ignore[return-value]
