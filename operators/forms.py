@@ -68,7 +68,7 @@ def config_from(params: Mapping[str, Any], section: str, model: type[Config]) ->
         ConfigError: a setting is unknown or out of its bounds.
     """
     try:
-        return model.model_validate(_entered(params, section))
+        return model.model_validate(_entered(params, section, model))
     except ValidationError as error:
         where, message = _first(error)
         raise ConfigError(f"Setting {where}: {message}", "Correct it") from None
@@ -77,7 +77,7 @@ def config_from(params: Mapping[str, Any], section: str, model: type[Config]) ->
 def config_problems(params: Mapping[str, Any], section: str, model: type[StageConfig]) -> Problems:
     """What is wrong with the settings of a section."""
     try:
-        model.model_validate(_entered(params, section))
+        model.model_validate(_entered(params, section, model))
     except ValidationError as error:
         found = ((".".join(str(part) for part in one["loc"]), one["msg"]) for one in error.errors())
         return {f"{section}.{where}" if where else switch_name(section): message for where, message in found}
@@ -118,9 +118,16 @@ def folder_field(inputs: types.Object, name: str, label: str, description: str, 
     return inputs.file(name, label=label, description=description, view=view, **kwargs)
 
 
-def _entered(params: Mapping[str, Any], section: str) -> dict[str, Any]:
+def _entered(params: Mapping[str, Any], section: str, model: type[StageConfig]) -> dict[str, Any]:
     values = params.get(section) if is_open(params, section) else None
-    return {name: value for name, value in dict(values or {}).items() if value not in (None, "")}
+    entered = {name: value for name, value in dict(values or {}).items() if value not in (None, "")}
+    return {name: _parsed(value, model.model_fields.get(name)) for name, value in entered.items()}
+
+
+def _parsed(value: Any, info: FieldInfo | None) -> Any:
+    """A list is entered with commas."""
+    is_list = info is not None and get_origin(info.annotation) is tuple and isinstance(value, str)
+    return value.split(",") if is_list else value
 
 
 def _first(error: ValidationError) -> tuple[str, str]:
@@ -142,7 +149,7 @@ def _field(group: types.Object, name: str, info: FieldInfo, choices: Sequence[st
     shared: dict[str, Any] = {
         "label": name.replace("_", " ").capitalize(),
         "description": info.description,
-        "default": str(info.default) if isinstance(info.default, Path) else info.default,
+        "default": _shown(info.default),
         "required": False,
     }
     low, high = _bounds(info)
@@ -161,6 +168,12 @@ def _field(group: types.Object, name: str, info: FieldInfo, choices: Sequence[st
         group.float(name, min=low, max=high, **shared)
     else:
         group.str(name, allow_empty=True, **shared)
+
+
+def _shown(default: Any) -> Any:
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return str(default) if isinstance(default, Path) else default
 
 
 def _plain_type(annotation: Any) -> Any:

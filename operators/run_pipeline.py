@@ -9,27 +9,35 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from drape.anonymization import ReleaseConfig
+from drape.association import AssociationConfig
 from drape.detection import DetectionConfig, registered_detectors
 from drape.fiftyone_io import stages
 from drape.fiftyone_io.private_names import Names, private_names
 from drape.pipeline import PipelineConfig
 from drape.recording import load_recording
+from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
 
 from . import releases, sources, targets
 from .base import DrapeOperator, Result, Steps
 from .forms import Problems, config_from, config_problems, config_section, settings
 
-SECTIONS = {"detection": DetectionConfig, "tracking": TrackingConfig, "release": ReleaseConfig}
+SECTIONS = {
+    "detection": DetectionConfig,
+    "tracking": TrackingConfig,
+    "association": AssociationConfig,
+    "retrieval": RetrievalConfig,
+    "release": ReleaseConfig,
+}
 NEW, OPEN = "source", "dataset"
 
 
 class RunPipeline(DrapeOperator):
-    """Ingests a recording, or takes those of the open dataset; detects, tracks, exports."""
+    """Ingests a recording, or takes those of the open dataset; detects, tracks, associates, retrieves, exports."""
 
     NAME = "run_pipeline"
     LABEL = "Run pipeline"
-    DESCRIPTION = "Ingest, detect, track and export in one go"
+    DESCRIPTION = "Ingest, detect, track, associate, retrieve and export in one go"
 
     def __call__(
         self,
@@ -49,7 +57,7 @@ class RunPipeline(DrapeOperator):
             dataset_name: where a path is ingested to; a new dataset, or one of recordings.
             workspace: see ``ingest_recording``.
             release_dataset: name of the dataset to add the releases to; None for none.
-            config: settings by stage: ``detection``, ``tracking``, ``release``.
+            config: settings by stage: ``detection``, ``tracking``, ``association``, ``retrieval``, ``release``.
             delegate: queue the work for a worker instead of doing it now.
 
         Returns:
@@ -90,21 +98,23 @@ class RunPipeline(DrapeOperator):
         return found
 
     def work(self, ctx: foo.ExecutionContext, steps: Steps) -> Result:
-        detection, tracking, release = (config_from(ctx.params, name, model) for name, model in SECTIONS.items())
+        config = PipelineConfig(**{name: config_from(ctx.params, name, model) for name, model in SECTIONS.items()})
         target, release_dataset = releases.chosen(ctx)
         if _is_new(ctx):
-            steps.plan(4)
+            steps.plan(6)
             name, source, root = sources.chosen(ctx)
             dataset, recording = stages.ingest(name, source, root, steps.begin())
             recordings = [recording]
         else:
             dataset, recordings = ctx.dataset, targets.recordings(ctx)
-            steps.plan(3 * len(recordings))
+            steps.plan(5 * len(recordings))
         manifests = []
         for one in recordings:
-            stages.detect(dataset, one, detection, steps.begin())
-            stages.track(dataset, one, tracking, steps.begin())
-            manifests.append(stages.export(dataset, one, release, target, release_dataset, steps.begin()))
+            stages.detect(dataset, one, config.detection, steps.begin())
+            stages.track(dataset, one, config.tracking, steps.begin())
+            stages.associate(dataset, one, config.association, steps.begin())
+            stages.retrieve(dataset, one, config.retrieval, steps.begin())
+            manifests.append(stages.export(dataset, one, config.release, target, release_dataset, steps.begin()))
         self._show(ctx, dataset.name)
         return {"dataset": dataset.name, **releases.summary(manifests, release_dataset)}
 

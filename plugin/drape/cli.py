@@ -10,14 +10,17 @@ import typer
 from rich.markup import escape
 
 from drape.anonymization import ReleaseConfig, verify_release
+from drape.association import AssociationConfig
 from drape.cli_options import configure, with_options
 from drape.cli_output import err, out, show_counts, show_manifest, show_recording
 from drape.cli_progress import progress_bars
 from drape.cli_simulate import simulate_command
+from drape.cli_views import associate_command, retrieve_command
 from drape.detection import DetectionConfig
 from drape.errors import ConfigError, DrapeError
-from drape.mot import read_detections, write_tracks
+from drape.mot import named_files, read_detections, write_tracks
 from drape.pipeline import PipelineConfig, Workspace, detect, export, ingest, run, track
+from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig, track_view
 
 app = typer.Typer(
@@ -35,7 +38,8 @@ Source = Annotated[
 Work = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of tables, one per recording")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder the release becomes; must not exist")]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="YAML file with the keys detection, tracking, release")
+    Path | None,
+    typer.Option("--config", help="YAML file with the keys detection, tracking, association, retrieval, release"),
 ]
 
 
@@ -101,12 +105,7 @@ def track_command(
 
 
 def _track_mot(mot: list[str], fps: float, folder: Path, settings: TrackingConfig) -> None:
-    sources: dict[str, Path] = {}
-    for item in mot:
-        name, separator, path = item.partition("=")
-        if not separator or not name or Path(name).name != name or name in sources:
-            raise ConfigError("--mot takes VIEW=FILE, each view once, its name without slashes", "Correct it")
-        sources[name] = Path(path)
+    sources = named_files(mot)
     with progress_bars() as progress:
         for done, (view, file) in enumerate(sources.items()):
             progress(done, len(sources), "track")
@@ -114,6 +113,10 @@ def _track_mot(mot: list[str], fps: float, folder: Path, settings: TrackingConfi
             write_tracks(track_view(frames, candidates, None, settings), folder / f"{view}.txt")
         progress(len(sources), len(sources), "track")
     out.print(f"{len(sources)} view(s) tracked")
+
+
+app.command("associate")(associate_command)
+app.command("retrieve")(retrieve_command)
 
 
 @app.command("export")
@@ -127,7 +130,13 @@ def export_command(workspace: Work, out_folder: Out, config: ConfigFile = None, 
 
 
 @app.command("run")
-@with_options(detection=DetectionConfig, tracking=TrackingConfig, release=ReleaseConfig)
+@with_options(
+    detection=DetectionConfig,
+    tracking=TrackingConfig,
+    association=AssociationConfig,
+    retrieval=RetrievalConfig,
+    release=ReleaseConfig,
+)
 def run_command(
     source: Source,
     workspace: Work,
@@ -136,13 +145,20 @@ def run_command(
     *,
     detection: dict[str, Any],
     tracking: dict[str, Any],
+    association: dict[str, Any],
+    retrieval: dict[str, Any],
     release: dict[str, Any],
 ) -> None:
-    """All stages: ingest, detect, track, export, verify. Stopped? The same command goes on where it was."""
+    """All stages: ingest, detect, track, associate, retrieve, export, verify.
+
+    Stopped? The same command goes on where it was.
+    """
     base = _base(config)
     settings = PipelineConfig(
         detection=configure(base.detection, detection),
         tracking=configure(base.tracking, tracking),
+        association=configure(base.association, association),
+        retrieval=configure(base.retrieval, retrieval),
         release=configure(base.release, release),
     )
     with progress_bars() as progress:

@@ -18,6 +18,7 @@ from drape.config import StageConfig
 from drape.errors import ConfigError
 
 Model = TypeVar("Model", bound=StageConfig)
+LIST_SEPARATOR = ","
 
 
 def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -45,7 +46,7 @@ def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]],
             for option, (keyword, name) in fields.items():
                 value = values.pop(option)
                 if value is not None:
-                    given[keyword][name] = value
+                    given[keyword][name] = _parsed(value, models[keyword].model_fields[name])
             command(**values, **given)
 
         wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
@@ -66,9 +67,13 @@ def _option_names(models: Mapping[str, type[StageConfig]]) -> dict[str, tuple[st
     }
 
 
+def _parsed(value: Any, field: FieldInfo) -> Any:
+    return value.split(LIST_SEPARATOR) if get_origin(field.annotation) is tuple else value
+
+
 def _option(name: str, field: FieldInfo, group: str) -> inspect.Parameter:
     kind = _plain_type(field.annotation)
-    default = "none" if field.default is None else str(field.default)
+    default = _default(field.default)
     words = f"{field.description} [dim]\\[default: {default}][/dim]"
     flags = [f"--{name.replace('_', '-')}"]
     if kind is bool:
@@ -80,9 +85,15 @@ def _option(name: str, field: FieldInfo, group: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=typing.Optional[kind])  # noqa: UP045
 
 
+def _default(value: Any) -> str:
+    if isinstance(value, tuple):
+        return LIST_SEPARATOR.join(map(str, value))
+    return "none" if value is None else str(value)
+
+
 def _plain_type(annotation: Any) -> type:
-    """``X`` of ``X | None``; ``str`` for a choice."""
-    if get_origin(annotation) is Literal:
+    """``X`` of ``X | None``; ``str`` for a choice and for a list, which is written with commas."""
+    if get_origin(annotation) in (Literal, tuple):
         return str
     if get_origin(annotation) in (Union, UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from drape import pipeline
 from drape.anonymization import ReleaseConfig
+from drape.association import AssociationConfig
 from drape.detection import DetectionConfig
 from drape.errors import WorkspaceError
 from drape.fiftyone_io import dataset as datasets
@@ -21,10 +22,11 @@ from drape.fiftyone_io.private_names import Names, private_names
 from drape.fiftyone_io.release import add_release
 from drape.fiftyone_io.runs import register_run
 from drape.fiftyone_io.views import save_views
-from drape.fiftyone_io.write import write_candidates, write_persons
+from drape.fiftyone_io.write import write_candidates, write_missed, write_persons
 from drape.pipeline import Workspace
 from drape.progress import Progress, silent
 from drape.recording import load_recording
+from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
 
 
@@ -113,6 +115,46 @@ def track(dataset: fo.Dataset, recording: str, config: TrackingConfig, progress:
     return record
 
 
+def associate(
+    dataset: fo.Dataset, recording: str, config: AssociationConfig, progress: Progress = silent
+) -> dict[str, Any]:
+    """Learn which persons of a recording's views are the same; who is not in step with the others becomes an interval.
+
+    Persons get their identities, and the views their intervals, with :func:`retrieve`.
+
+    Returns:
+        The run record.
+
+    Raises:
+        DrapeError: tracking has not run, or the database cannot be used.
+    """
+    ws = datasets.workspace(dataset, recording)
+    record = pipeline.associate(ws, config, progress)
+    rollups.write_synchrony(dataset, ws)
+    _register(dataset, ws, "associate")
+    return record
+
+
+def retrieve(
+    dataset: fo.Dataset, recording: str, config: RetrievalConfig, progress: Progress = silent
+) -> dict[str, Any]:
+    """Weigh all evidence on a recording's persons and write them, with where somebody is likely missed.
+
+    Returns:
+        The run record.
+
+    Raises:
+        DrapeError: tracking has not run, or the database cannot be used.
+    """
+    ws = datasets.workspace(dataset, recording)
+    reviewed.collect(dataset, ws)
+    record = pipeline.retrieve(ws, config, progress)
+    _publish(dataset, ws, progress)
+    _register(dataset, ws, "retrieve")
+    rollups.outdate_release(dataset, recording)
+    return record
+
+
 def export(
     dataset: fo.Dataset,
     recording: str,
@@ -158,12 +200,16 @@ def names_of(dataset: fo.Dataset, recording: str) -> Names:
 
 
 def _publish(dataset: fo.Dataset, ws: Workspace, progress: Progress) -> None:
-    """Write tracked and reviewed persons, their copies in the mosaic, roll-ups and views."""
+    """Write found and reviewed persons, likely misses, their copies in the mosaic, roll-ups and views."""
     persons: dict[str, pa.Table] = {view.id: reviewed.everyone(ws, view.id) for view in ws.recording.views}
     with reviewed.remembering(dataset, ws, persons):
         write_persons(dataset, ws, persons, progress)
         mosaic.write_persons(dataset, ws, persons, progress)
     rollups.write_person_counts(dataset, ws, persons)
+    if ws.has("missed") or rollups.has_missed(dataset, ws.recording.id):
+        write_missed(dataset, ws, progress)
+        mosaic.write_missed(dataset, ws, progress)
+        rollups.write_missed_counts(dataset, ws)
     save_views(dataset)
 
 

@@ -8,9 +8,11 @@ import yaml
 from pydantic import ValidationError
 
 from drape.anonymization import ReleaseConfig
+from drape.association import AssociationConfig
 from drape.config import StageConfig
 from drape.detection import DetectionConfig
 from drape.errors import ConfigError
+from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
 
 
@@ -19,11 +21,13 @@ class PipelineConfig(StageConfig):
 
     detection: DetectionConfig = DetectionConfig()
     tracking: TrackingConfig = TrackingConfig()
+    association: AssociationConfig = AssociationConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
     release: ReleaseConfig = ReleaseConfig()
 
     @classmethod
     def from_yaml(cls, path: Path) -> PipelineConfig:
-        """Read a configuration file with the keys ``detection``, ``tracking``, ``release``.
+        """Read a configuration file whose keys are the stages: ``detection``, ``tracking``, …
 
         Raises:
             ConfigError: the file cannot be read, or a setting is unknown or out of its bounds.

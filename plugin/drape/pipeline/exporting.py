@@ -8,6 +8,7 @@ from typing import Any
 from drape import tables
 from drape.anonymization import ReleaseConfig, export_release, read_manifest
 from drape.errors import RecordingError, ReleaseError
+from drape.pipeline.agreement import associate, retrieve
 from drape.pipeline.config import PipelineConfig
 from drape.pipeline.execution import made, run_record
 from drape.pipeline.ingestion import check_source, ingest
@@ -112,4 +113,6 @@ def run(
     ws = ingest(source, root, progress)
     detect(ws, config.detection, progress)
     track(ws, config.tracking, progress)
+    associate(ws, config.association, progress)
+    retrieve(ws, config.retrieval, progress)
     return export(ws, config.release, target, progress)
