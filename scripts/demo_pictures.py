@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from drape import tables
+from drape.anonymization.config import ReleaseConfig
 from drape.media import VideoWriter, read_frames
 from drape.media.planes import image_to_planes
 from drape.pipeline import Workspace
@@ -20,7 +21,7 @@ STRIP_TILE, VIDEO_TILE = 420, 320
 """Width in pixels of one picture in the strip and in the video."""
 
 _HEAD = 34
-_FOUND, _RETRIEVED, _MISSED = (80, 200, 60), (255, 160, 40), (0, 160, 255)
+_FOUND, _RETRIEVED, _DOUBTFUL, _MISSED = (80, 200, 60), (255, 160, 40), (60, 200, 240), (60, 60, 240)
 
 
 def write_strip(workspace: Workspace, release: Path, path: Path) -> None:
@@ -90,15 +91,18 @@ class _Row:
 
 
 class _Drawn:
-    """A view's persons, drawn: green where found by itself, blue where retrieved; orange where somebody is missed."""
+    """A view's persons, drawn: green where the detector was sure, blue where they were retrieved, yellow where they are
+    doubtful (masked all the same), red where somebody is likely missed."""
 
     def __init__(self, workspace: Workspace, view: str) -> None:
         persons, missed = workspace.persons(view), workspace.missed(view)
-        accepted = persons.column("existence").to_numpy() >= 0.5
-        own = persons.column("source").to_numpy(zero_copy_only=False) == "detected"
+        existence = persons.column("existence").to_numpy()
+        sure = persons.column("source").to_numpy(zero_copy_only=False) == "detected"
+        masked = existence >= ReleaseConfig().min_existence
+        kinds = ((existence >= 0.5) & sure, (existence >= 0.5) & ~sure, masked & (existence < 0.5))
         self._parts = [
             (persons.column("frame").to_numpy()[rows], tables.boxes_of(persons)[rows], colour)
-            for rows, colour in ((accepted & own, _FOUND), (accepted & ~own, _RETRIEVED))
+            for rows, colour in zip(kinds, (_FOUND, _RETRIEVED, _DOUBTFUL), strict=True)
         ]
         self._parts.append((missed.column("frame").to_numpy(), tables.boxes_of(missed), _MISSED))
 
