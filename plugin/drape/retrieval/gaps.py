@@ -28,6 +28,8 @@ HIDDEN_S = 13.0
 which it falls: who is lost for long stands behind something."""
 BEYOND = 0.6
 """The same at the last of his sure boxes when no other follows; it falls with the seconds since."""
+NEVER = 0.2
+"""The same of somebody who has not been seen here for long, and may stand where this view cannot see him."""
 
 
 @dataclass(frozen=True)

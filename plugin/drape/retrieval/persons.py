@@ -96,7 +96,8 @@ def as_many_as(rows: Rows, heard: np.ndarray) -> Rows:
 
     A detector's threshold is no probability: with calibrated ones fewer might be masked than without other views.
     """
-    wanted = int((heard & (rows.score >= ACCEPTED)).sum())
+    once = best_of(rows.frame, rows.boxes, rows.score, REPEAT_IOU)
+    wanted = int((heard & once & (rows.score >= ACCEPTED)).sum())
     values = np.sort(rows.existence[heard])[::-1]
     if wanted == 0 or values[wanted - 1] >= ACCEPTED:
         return rows
