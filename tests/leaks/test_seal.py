@@ -166,6 +166,8 @@ def test_a_sealed_release_is_taken_up_again_after_a_kill_before_the_rename(scene
     quarantine.mkdir(mode=0o700)
     target.rename(quarantine / "release")
     (quarantine / "release" / REPORT).write_text("torn")
+    for name in (NAME, REPORT, SIGNATURE):
+        (quarantine / "release" / f".{name}.partial").write_text("torn")
     assert export_on(scene, target, Terms(key=KEY)) == manifest
     assert export_on(scene, tmp_path / "again", Terms(key=KEY)) == manifest
     assert verify_release(target, public_key=KEY.public_key())["ok"]

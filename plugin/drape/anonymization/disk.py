@@ -44,13 +44,18 @@ def disk_errors() -> Iterator[None]:
         raise disk_error(error) from error
 
 
+def partial_of(path: Path) -> Path:
+    """Where the content of a file lies while it is being written."""
+    return path.with_name(f".{path.name}.partial")
+
+
 def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file so that it is, after a power cut, either whole or absent.
 
     Raises:
         DiskError: the disk is full or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     with disk_errors():
         partial.unlink(missing_ok=True)
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

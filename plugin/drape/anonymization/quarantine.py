@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 from drape.anonymization import secret as secrets
-from drape.anonymization.disk import disk_errors, sync_folder, write_file
+from drape.anonymization.disk import disk_errors, partial_of, sync_folder, write_file
 from drape.anonymization.manifest import NAME, REPORT, file_names
 from drape.anonymization.secret import ReleaseSecret
 from drape.anonymization.signing import SIGNATURE
@@ -71,6 +71,7 @@ class Quarantine:
         with disk_errors():
             for name in (NAME, REPORT, SIGNATURE):
                 (self.release / name).unlink(missing_ok=True)
+                partial_of(self.release / name).unlink(missing_ok=True)
 
     def publish(self) -> None:
         """Destroy the secret, then make the release appear at the target.
