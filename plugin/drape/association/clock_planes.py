@@ -20,7 +20,7 @@ NARROW = 0.04
 """The same once the map is refined."""
 MOST = 24
 """Paths of each view that guesses are made of and tried on: those that move most."""
-GUESSES = 500
+GUESSES = 300
 """Guesses of two pairs; guesses of one pair are tried all, up to as many."""
 EDGE = 0.004
 """Feet or heads nearer to the picture's edge than this are cut off."""

@@ -1,0 +1,215 @@
+"""A camera that was moved: noticed in how well the views agree and in the room behind the people, and what follows.
+
+The agreement of two views is the mean evidence of their matched persons at each instant. It falls and stays low when
+one of the two cameras is moved; the camera is the one whose agreement with every other view falls. From then on the
+view is another camera to the association, with a token of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.optimize import linear_sum_assignment
+
+from drape import tables
+from drape.association.background import Move
+from drape.association.move_score import Score
+from drape.association.views import Floats, ViewBoxes, meet
+from drape.config import StageConfig
+
+Series = tuple[Floats, Floats]
+"""Times (T,) in seconds, rising, and the agreement (T,) of two views at each; NaN where one of them shows nobody."""
+
+
+class MovesConfig(StageConfig):
+    """Settings of the moved camera.
+
+    The agreement is averaged over ``block_s`` and compared with its usual level and spread, learned in ``calm_s``. A
+    fall by four standard deviations is noticed in five blocks, one by two in twenty-four.
+    """
+
+    block_s: float = Field(1.0, gt=0, le=60, description="Seconds that are averaged")
+    calm_s: float = Field(30.0, ge=5, le=600, description="Seconds in which the usual agreement is learned")
+    slack: float = Field(
+        1.0, gt=0, description="Fall, in standard deviations, that means nothing however long it lasts"
+    )
+    alarm: float = Field(12.0, gt=0, description="Sum of the falls beyond the slack at which the camera was moved")
+    cap: float = Field(4.0, gt=0, description="Standard deviations that one block counts at most")
+    together_s: float = Field(20.0, gt=0, description="Signs of a move within so many seconds are of one move")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A lasting fall of the agreement: since when, in seconds, when it was sure, and by how many deviations."""
+
+    time: float
+    noticed: float
+    fall: float
+
+
+def agreement(views: Sequence[ViewBoxes], score: Score) -> dict[tuple[str, str], Series]:
+    """How well every two views agree at every instant.
+
+    Args:
+        views: detections at corrected times (rows whose time is not known are left out by the caller).
+        score: evidence (N, M) that boxes of two views are of one person; positive speaks for it.
+    """
+    found = meet(views)
+    out: dict[tuple[str, str], Series] = {}
+    for a, one in enumerate(views):
+        for b, other in enumerate(views[a + 1 :], start=a + 1):
+            values = np.full(len(found), np.nan)
+            for t, (left, right) in enumerate(zip(found.rows[a], found.rows[b], strict=True)):
+                if left[1] > left[0] and right[1] > right[0]:
+                    boxes = one.boxes[left[0] : left[1]], other.boxes[right[0] : right[1]]
+                    values[t] = _matched(score(one.view, boxes[0], other.view, boxes[1]))
+            out[one.view, other.view] = (found.time, values)
+    return out
+
+
+def _matched(evidence: Floats) -> float:
+    rows, columns = linear_sum_assignment(-evidence)
+    return float(evidence[rows, columns].mean())
+
+
+def alarms(series: Series, config: MovesConfig) -> list[Alarm]:
+    """Lasting falls of one series: a cumulative sum against its usual level (Page 1954), begun anew after each."""
+    times, values = _blocks(series, config.block_s)
+    calm = max(int(config.calm_s / config.block_s), 4)
+    out: list[Alarm] = []
+    begin = 0
+    while len(times) - begin > calm:
+        level, spread = _usual(values[begin : begin + calm])
+        total, since = 0.0, begin + calm
+        for at in range(begin + calm, len(times)):
+            fall = float(np.clip((level - values[at]) / spread, -config.cap, config.cap))
+            if total <= 0:
+                since = at
+            total = max(total + fall - config.slack, 0.0)
+            if total >= config.alarm:
+                low = float((level - np.median(values[since : at + 1])) / spread)
+                out.append(Alarm(float(times[since]), float(times[at] + config.block_s), low))
+                begin = at + 1
+                break
+        else:
+            break
+    return out
+
+
+def _blocks(series: Series, seconds: float) -> Series:
+    """Beginnings and means of blocks with a value."""
+    times, values = series
+    known = np.isfinite(values)
+    if not known.any():
+        return np.zeros(0), np.zeros(0)
+    place = np.floor(times[known] / seconds).astype(np.int64)
+    blocks, row = np.unique(place, return_inverse=True)
+    return blocks * seconds, np.bincount(row, values[known]) / np.bincount(row)
+
+
+def _usual(values: Floats) -> tuple[float, float]:
+    """Median and robust standard deviation."""
+    level = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - level)))
+    return level, max(spread, 0.05 * abs(level), 1e-6)
+
+
+def suspects(pairs: Mapping[tuple[str, str], Series], config: MovesConfig | None = None) -> dict[str, list[Alarm]]:
+    """Which cameras the agreement says were moved, and when.
+
+    The agreement of a view is that of its pairs together. The pairs of a moved camera take the agreement of the other
+    views down with them: of alarms at about one time the deepest counts, and any other only if its view's agreement
+    falls without that camera too. Of two views alone either may have been moved, and both are suspected.
+    """
+    config = config or MovesConfig()
+    level = {pair: _level(series, config) for pair, series in pairs.items()}
+    views = sorted({view for pair in pairs for view in pair})
+    found = [(alarm, view) for view in views for alarm in alarms(_mean(level, view, ()), config)]
+    out: dict[str, list[Alarm]] = {}
+    blamed: list[tuple[Alarm, str]] = []
+    for alarm, view in sorted(found, key=lambda each: -each[0].fall):
+        others = tuple(v for a, v in blamed if abs(a.time - alarm.time) <= config.together_s)
+        alone = _mean(level, view, others)
+        if others and len(views) > 2 and _near(alarms(alone, config), alarm.time, config.together_s) is None:
+            continue
+        blamed.append((alarm, view))
+        out.setdefault(view, []).append(alarm)
+    return {view: sorted(falls, key=lambda alarm: alarm.time) for view, falls in sorted(out.items())}
+
+
+def _level(series: Series, config: MovesConfig) -> Series:
+    """Blocks of a series, less its usual value."""
+    times, values = _blocks(series, config.block_s)
+    calm = max(int(config.calm_s / config.block_s), 4)
+    return times, values - (np.median(values[:calm]) if len(values) else 0.0)
+
+
+def _mean(level: Mapping[tuple[str, str], Series], view: str, without: Sequence[str]) -> Series:
+    """Mean over the pairs of a view, some other views left out."""
+    some = [series for pair, series in level.items() if view in pair and not set(without) & (set(pair) - {view})]
+    if not some:
+        return np.zeros(0), np.zeros(0)
+    times, row = np.unique(np.concatenate([times for times, _ in some]), return_inverse=True)
+    return times, np.bincount(row, np.concatenate([values for _, values in some])) / np.bincount(row)
+
+
+def _near(falls: Sequence[Alarm], time: float, within: float) -> Alarm | None:
+    return next((fall for fall in falls if abs(fall.time - time) <= within), None)
+
+
+def moved_intervals(
+    background: Mapping[str, Sequence[Move]],
+    suspected: Mapping[str, Sequence[Alarm]],
+    config: MovesConfig | None = None,
+) -> pa.Table:
+    """Both signs of moved cameras together.
+
+    Args:
+        background: per view the moves seen in its pictures; a view without pictures is absent.
+        suspected: per view the alarms of its agreement with the others.
+        config: settings.
+
+    Returns:
+        ``INTERVALS`` labelled ``camera_moved``, from the last instant at the old place to the first at the new one.
+        The pictures decide: where a view has some and they show the room in its place, an alarm of the agreement is
+        not taken for a move.
+    """
+    config = config or MovesConfig()
+    rows: list[tuple[str, float, float, float, str]] = []
+    for view in sorted({*background, *suspected}):
+        for move in background.get(view, ()):
+            also = _near(suspected.get(view, ()), move.after, config.together_s) is not None
+            sure = 1 - (1 - move.confidence) * (0.5 if also else 1.0)
+            rows.append((view, move.before, move.after, sure, _reason(move, also)))
+        if view not in background:
+            rows += [
+                (view, fall.time - config.block_s, fall.time, 0.5, "Its people match those of other views worse")
+                for fall in suspected[view]
+            ]
+    names = ("view", "start", "stop", "confidence", "reason")
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return tables.make(tables.INTERVALS, label=["camera_moved"] * len(rows), **columns)
+
+
+def _reason(move: Move, also: bool) -> str:
+    if np.isnan(move.shift):
+        what = "Nothing of what it showed is seen any more"
+    else:
+        what = f"What it shows is shifted by {100 * move.shift:.1f} % of the picture's width"
+    return f"{what}, and its people match those of other views worse" if also else what
+
+
+def token_keys(intervals: pa.Table, view: str, times: Floats) -> NDArray[np.str_]:
+    """The camera that a view is at its times (T,): its id, and after the n-th move ``id#n``.
+
+    Between the last instant at the old place and the first at the new one it is already the new camera.
+    """
+    rows = [row for row in intervals.to_pylist() if row["view"] == view and row["label"] == "camera_moved"]
+    edges = np.sort(np.array([row["start"] for row in rows], np.float64))
+    place = np.searchsorted(edges, np.asarray(times, np.float64), side="left")
+    return np.array([view if not n else f"{view}#{n}" for n in place], dtype=np.str_)
