@@ -36,7 +36,7 @@ def shared() -> Path:
 
 
 def mvor_truth(days: tuple[int, ...] = (1, 2, 3)) -> Labelled:
-    """MVOR's annotated boxes; persons are numbered anew in every instant. ``frame`` is the instant, views are cam1 … 3."""
+    """MVOR's annotated boxes, views cam1 … cam3. ``frame`` is the instant; persons are numbered anew in each."""
     instants, images, content = _mvor(days)
     rows = [
         (*images[a["image_id"]], *_xyxy(a["bbox"]), 1.0, int(a["person_id"]))

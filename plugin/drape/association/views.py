@@ -99,7 +99,7 @@ def plain(
     Raises:
         RecordingError: boxes are empty or endless, or the columns differ in length.
     """
-    frames = np.asarray(frame, np.int64).reshape(-1)
+    frames: Ints = np.asarray(frame, np.int64).reshape(-1)
     order = np.argsort(frames, kind="stable")
     frames = frames[order]
     array = as_boxes(boxes)
@@ -188,7 +188,8 @@ def meet(views: Sequence[ViewBoxes], period: float | None = None) -> Instants:
     pace = max(paces) if period is None else period
     grid = _grid(times, paces, pace)
     reach = pace / 2 * (1 + 1e-6) + 1e-9
-    rows, present = [], np.zeros((len(grid), len(views)), bool)
+    rows: list[Ints] = []
+    present = np.zeros((len(grid), len(views)), bool)
     for k, (view, known) in enumerate(zip(views, times, strict=True)):
         near = _nearest(known, grid)
         if near is None:

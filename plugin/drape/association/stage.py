@@ -1,0 +1,95 @@
+"""The association stage: learn from a recording, match its views, name its persons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from drape import tables
+from drape.association.calibration import Calibration
+from drape.association.config import AssociationConfig
+from drape.association.expected import expect
+from drape.association.identities import as_table, identify
+from drape.association.learning import History, learn
+from drape.association.matching import Appearance, as_pairs, match_views
+from drape.association.model import AssociationModel
+from drape.association.views import ViewBoxes, meet
+from drape.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Association:
+    """What association found.
+
+    Attributes:
+        pairs, identities, expected: tables ``PAIRS``, ``IDENTITIES``, ``EXPECTED``.
+        model: what was learned; None with fewer than two views.
+        history: how learning went; None where a model was given.
+    """
+
+    pairs: pa.Table
+    identities: pa.Table
+    expected: pa.Table
+    model: AssociationModel | None
+    history: History | None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How evidence became probability."""
+        return None if self.model is None else self.model.calibration
+
+
+def associate(
+    views: Sequence[ViewBoxes],
+    config: AssociationConfig | None = None,
+    train: Sequence[ViewBoxes] | None = None,
+    model: AssociationModel | None = None,
+    appearance: Appearance | None = None,
+    progress: Progress = silent,
+) -> Association:
+    """Associate the views of a recording.
+
+    Args:
+        views: detections to associate; times are on one clock. Views that are not in sync must be left out.
+        config: settings.
+        train: unlabelled detections to learn from, where others than ``views``; the same view ids.
+        model: a trained model, instead of learning; it must know all views.
+        appearance: per view (N, D), a vector per row of ``views``; optional.
+
+    Raises:
+        RecordingError: nothing can be learned from the detections.
+        WeightsError: the model does not know a view.
+    """
+    config = config or AssociationConfig()
+    history = None
+    if len(views) < 2:
+        people = identify([], views, 0.0) if views else None
+        named = as_table(people, views) if people else tables.empty(tables.IDENTITIES)
+        return Association(tables.empty(tables.PAIRS), named, tables.empty(tables.EXPECTED), None, None)
+    if model is None:
+        model, history = learn(views if train is None else train, config, progress)
+    kept = [np.flatnonzero(view.scores >= config.match_score) for view in views]
+    chosen = [view.select(rows) for view, rows in zip(views, kept, strict=True)]
+    looks = None
+    if appearance is not None:
+        looks = {v.view: appearance[v.view][r] for v, r in zip(chosen, kept, strict=True) if v.view in appearance}
+    instants = meet(chosen)
+    pace = float(np.median(np.diff(instants.time))) if len(instants) > 1 else 0.0
+    model = model.calibrated(chosen, _gap(pace, config), instants)
+    matches = match_views(model, chosen, instants, config, looks, progress)
+    people = identify(matches, chosen, pace)
+    return Association(
+        as_pairs(matches, chosen, instants.time, config.keep_probability),
+        as_table(people, chosen),
+        expect(chosen, people, instants),
+        model,
+        history,
+    )
+
+
+def _gap(pace: float, config: AssociationConfig) -> float:
+    """Seconds between frames that are taken as unrelated."""
+    return max(min(config.gaps_s), 0.9 * pace)
