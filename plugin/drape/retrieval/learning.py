@@ -112,7 +112,8 @@ def fit_views(support: Floats, existence: Floats, default: float) -> ViewModel:
 
     Support of persons is distributed as that of others, tilted exponentially (Qin 1998); the likelihood ratio's mean
     among others is 1, as for every likelihood ratio, which sets the offset. The weight maximizes the likelihood of the
-    mixture of both by expectation maximization, with a normal prior around ``default`` that yields as there are more persons.
+    mixture of both by expectation maximization, with a normal prior around ``default`` that yields as there are more
+    persons.
 
     Args:
         support: (N,) of candidates in whose instants there are other views.

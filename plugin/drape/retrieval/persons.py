@@ -98,7 +98,9 @@ def as_many_as(rows: Rows, heard: np.ndarray) -> Rows:
     """
     once = best_of(rows.frame, rows.boxes, rows.score, REPEAT_IOU)
     wanted = int((heard & once & (rows.score >= ACCEPTED)).sum())
-    values = np.sort(rows.existence[heard])[::-1]
+    counted = heard & best_of(rows.frame, rows.boxes, rows.existence, REPEAT_IOU)
+    values = np.sort(rows.existence[counted])[::-1]
+    wanted = min(wanted, len(values))
     if wanted == 0 or values[wanted - 1] >= ACCEPTED:
         return rows
     shift = -float(log_odds(values[wanted - 1])) + 1e-6

@@ -113,7 +113,7 @@ def _weigh(
         expected = expected_in(v, stretch.association.expected, pool.names, weighed)
         if not view.tracked:
             heard = ~np.isnan(rows.over_views)
-            rows = as_many_as(without_repeats(rows), heard) if heard.any() else rows
+            rows = without_repeats(as_many_as(rows, heard)) if heard.any() else rows
         known = sure_boxes(rows)
         skill = rehearse(known, expected, config.max_gap_s, config.seed)
         if view.tracked:
