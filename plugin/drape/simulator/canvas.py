@@ -73,6 +73,7 @@ class Canvas:
         front: what was drawn last of the crew itself.
         glass: what was drawn last of its reflections.
         owner: (P * F,) person of each triangle.
+        picture: (H, W, 3) BGR, painted last.
     """
 
     def __init__(self, figures: Figures, size: tuple[int, int], ss: int) -> None:
@@ -92,7 +93,7 @@ class Canvas:
         width, height = size[0] * ss, size[1] * ss
         self.front, self.glass = Buffers(height, width), Buffers(height, width)
         self._samples = np.zeros((height, width, 3), np.float32)
-        self._picture = np.zeros((size[1], size[0], 3), np.float32)
+        self.picture = np.zeros((size[1], size[0], 3), np.float32)
 
     def draw(self, backdrop: Backdrop, bodies: Bodies) -> Counted:
         """Draw people, not yet their light, before a backdrop, and count."""
@@ -141,21 +142,20 @@ class Canvas:
         """Write the number of the person seen at each pixel's middle sample; ``numbers`` (P,), ``out`` (H, W)."""
         label(buffers.window, buffers.triangle, self.owner, numbers, self._ss, out)
 
-    def paint(self, backdrop: Backdrop, bodies: Bodies, lights: Lights) -> Floats:
-        """Light what ``draw`` drew; the picture (H, W, 3) BGR, valid until the next call."""
+    def paint(self, backdrop: Backdrop, bodies: Bodies, lights: Lights) -> None:
+        """Light what ``draw`` drew, into ``picture``."""
         front = self.front
         front.light(self._surface(bodies), backdrop.camera.eye, lights, GRAIN, self._samples)
         shadow = backdrop.shadows.of_people(bodies.vertices.reshape(self._people, -1, 3)[bodies.shown].reshape(-1, 3))
         still = (backdrop.picture, backdrop.samples)
-        resolve(front.window, *still, shadow, front.triangle, self._samples, self._ss, self._picture)
-        return self._picture
+        resolve(front.window, *still, shadow, front.triangle, self._samples, self._ss, self.picture)
 
     def paint_mirrored(self, backdrop: Backdrop, bodies: Bodies, lights: Lights, mirror: Mirror) -> None:
-        """Add what ``draw_mirrored`` drew to the picture of ``paint``."""
+        """Add what ``draw_mirrored`` drew to ``picture``."""
         glass = self.glass
         glass.light(self._surface(bodies), mirror.reflected(backdrop.camera.eye), lights, GRAIN, self._samples)
         seen = (self.front.triangle, glass.triangle, self._samples)
-        blend_mirrored(glass.window, *seen, mirror.strength, self._ss, self._picture)
+        blend_mirrored(glass.window, *seen, mirror.strength, self._ss, self.picture)
 
     def _surface(self, bodies: Bodies) -> Surface:
         return Surface(self._faces, bodies.vertices, bodies.normals, self._colours)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drape.simulator.backdrop import Backdrop
 from drape.simulator.clothing import dress
 from drape.simulator.config import SceneConfig
 from drape.simulator.motion import Motion
@@ -74,8 +76,7 @@ class Scene:
             IndexError: the view has no such frame.
         """
         moment = self._clocks[view].moment(frame)
-        picture, truth = self._render(view, frame, moment, True)
-        assert picture is not None  # noqa: S101 - it was asked for
+        picture, truth = self._stage.picture(*self._set(view, moment), **self._facts(view, frame, moment))
         return Rendered(self._views[view].exposed(picture, moment), truth)
 
     def truth_only(self, view: int, frame: int) -> FrameTruth:
@@ -84,21 +85,16 @@ class Scene:
         Raises:
             IndexError: the view has no such frame.
         """
-        return self._render(view, frame, self._clocks[view].moment(frame), False)[1]
+        moment = self._clocks[view].moment(frame)
+        return self._stage.truth(*self._set(view, moment), **self._facts(view, frame, moment))
 
-    def _render(
-        self, view: int, frame: int, moment: Moment, picture: bool
-    ) -> tuple[NDArray[np.float32] | None, FrameTruth]:
-        return self._stage.render(
-            self._views[view].backdrop(moment),
-            self._at(moment.world_time),
-            picture,
-            view=self.views[view],
-            frame=frame,
-            time=moment.time,
-            world_time=moment.world_time,
-            state=moment.state,
-        )
+    def _set(self, view: int, moment: Moment) -> tuple[Backdrop, Cast]:
+        return self._views[view].backdrop(moment), self._at(moment.world_time)
+
+    def _facts(self, view: int, frame: int, moment: Moment) -> dict[str, Any]:
+        """What the truth says of the frame itself."""
+        times = {"time": moment.time, "world_time": moment.world_time}
+        return {"view": self.views[view], "frame": frame, "state": moment.state, **times}
 
     def _at(self, world_time: float) -> Cast:
         """The crew's bodies; those of the last instant are kept, because the views share it."""

@@ -27,6 +27,7 @@ class Script:
 
     def __init__(self, plan: Plan, floor: Floor, posts: list[Post | None], count: int, seed: int) -> None:
         self._plan, self._floor, self._posts, self._count, self._seed = plan, floor, posts, count, seed
+        self._partners = {i: post for i, post in enumerate(posts) if post is not None and not post.seat}
         self.handovers: list[Handover] = []
         self._taken: list[tuple[Post, int, int]] = []
         self.actors = [self._play(i, post) for i, post in enumerate(posts)]
@@ -72,7 +73,7 @@ class Script:
 
     def _errand(self, actor: Actor, person: int, rng: np.random.Generator) -> None:
         errand = str(rng.choice(ERRANDS, p=ERRAND_SHARES))
-        partners = [i for i, post in enumerate(self._posts) if post is not None and not post.seat and i != person]
+        partners = [i for i in self._partners if i != person]
         seats = [post for post in self._plan.posts if post.seat and post not in self._posts]
         if errand == "leave" and self._plan.doors:
             self._leave(actor, rng)
@@ -115,8 +116,7 @@ class Script:
         actor.stay(rng.uniform(0.5, 3), middle, work=0.8)
 
     def _hand_over(self, actor: Actor, person: int, partner: int, rng: np.random.Generator) -> None:
-        post = self._posts[partner]
-        assert post is not None  # noqa: S101 - partners are those at posts
+        post = self._partners[partner]
         home = np.array([post.x, post.y])
         angle = np.arctan2(home[1] - post.face[1], home[0] - post.face[0]) + rng.uniform(-1.2, 1.2)
         self._go(actor, home + 0.78 * np.array([np.cos(angle), np.sin(angle)]), rng)

@@ -71,21 +71,29 @@ class Stage:
         points, directions = (values.reshape(-1, 3).astype(np.float32) for values in (vertices, normals))
         return Cast(skeleton, Bodies(points, directions, state.present), keypoints(skeleton, self.figures.height))
 
-    def render(self, backdrop: Backdrop, cast: Cast, picture: bool, **frame: Any) -> tuple[Floats | None, FrameTruth]:
+    def picture(self, backdrop: Backdrop, cast: Cast, **frame: Any) -> tuple[Floats, FrameTruth]:
         """One view of the crew.
 
         Args:
             backdrop: of the view's camera.
             cast: the crew.
-            picture: whether to paint it; the truth alone is faster.
             frame: what else the truth says; see ``FrameTruth``.
 
         Returns:
             The picture (H, W, 3) float32 BGR, valid until the next call, and the truth.
         """
+        truth = self._draw(backdrop, cast, True, frame)
+        return self._canvas.picture, truth
+
+    def truth(self, backdrop: Backdrop, cast: Cast, **frame: Any) -> FrameTruth:
+        """The truth alone, which is faster."""
+        return self._draw(backdrop, cast, False, frame)
+
+    def _draw(self, backdrop: Backdrop, cast: Cast, paint: bool, frame: dict[str, Any]) -> FrameTruth:
         lights = self.site.room.lights
         counted = self._canvas.draw(backdrop, cast.bodies)
-        painted = self._canvas.paint(backdrop, cast.bodies, lights) if picture else None
+        if paint:
+            self._canvas.paint(backdrop, cast.bodies, lights)
         found = self._observer.rows(backdrop, counted, cast.skeleton, cast.points)
         rows = [row for row in found if row.area > 0 or self._indoors(row)]
         instances = np.zeros(self.size[::-1], np.uint8)
@@ -96,13 +104,13 @@ class Stage:
             glass = self._canvas.draw_mirrored(backdrop, cast.bodies, mirror)
             if glass is None:
                 continue
-            if picture:
+            if paint:
                 self._canvas.paint_mirrored(backdrop, cast.bodies, lights, mirror)
             copies = self._observer.rows(backdrop, glass, cast.skeleton, cast.points, mirror)
             self._canvas.label(self._canvas.glass, self._numbers(copies, len(rows)), instances)
             rows += copies
         self._add_still(backdrop, rows, instances)
-        return painted, join(rows, instances, camera=backdrop.camera, **frame)
+        return join(rows, instances, camera=backdrop.camera, **frame)
 
     def _indoors(self, row: Row) -> bool:
         """People in the corridor who are not seen are out of the room."""

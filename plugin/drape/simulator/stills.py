@@ -59,10 +59,8 @@ def stills(
         view = k % len(numbers)
         cast = stage.cast(_random_state(site, crew, rng), float(rng.uniform(0, 1000)))
         name = f"view{numbers[view] + 1}"
-        picture, truth = stage.render(
-            backdrops[view], cast, True, view=name, frame=k, time=0.0, world_time=0.0, state=""
-        )
-        assert picture is not None  # noqa: S101 - it was asked for
+        facts = {"view": name, "frame": k, "time": 0.0, "world_time": 0.0, "state": ""}
+        picture, truth = stage.picture(backdrops[view], cast, **facts)
         yield sensors[view](picture, k), truth
 
 
