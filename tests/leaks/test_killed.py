@@ -82,7 +82,8 @@ def whole(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("what", "when"),
-    [("progress", n) for n in (1, 6, 12, 19)] + [("disk", n) for n in (2, 7, 9, 18, 21, 33, 35, 37, 38, 39, 40, 42)],
+    [("progress", n) for n in (1, 6, 12, 19)]
+    + [("disk", n) for n in (2, 5, 7, 9, 13, 15, 18, 22, 24, 26, 27, 32, 37, 39, 41, 43, 45, 46, 47, 48, 50)],
 )
 def test_killed_and_resumed(sources: Path, whole: Path, what: str, when: int, tmp_path: Path) -> None:
     target = tmp_path / "release"

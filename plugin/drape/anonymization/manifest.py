@@ -188,7 +188,7 @@ def build_manifest(
         override=override,
         checks={},
         risk=risk or {"known": False},
-        dicom=tuple(dicom(config, sum(len(view.fixed) for view in views))),
+        dicom=tuple(dicom(config, [len(view.fixed) for view in views])),
         versions=versions(),
         weights=weights(provenance),
         provenance=provenance,

@@ -119,10 +119,12 @@ def _table(manifest: Manifest) -> str:
 
 def _masking(manifest: Manifest) -> list[str]:
     config = manifest.config
-    fill = "one even grey" if config["fill"] == "solid" else "a few coarse colour patches with noise"
+    fill = {
+        "solid": "one even grey, from which nothing of the person can be computed back",
+        "blur": "a few coarse colour patches with noise, of which nothing finer than themselves can be computed back",
+    }[config["fill"]]
     said = [
-        f"Each person found is covered whole, head to foot, with {fill}; nothing of the person can be computed back "
-        "from a grey mask, and of the patches nothing finer than themselves.",
+        f"Each person found is covered whole, head to foot, with {fill}.",
         f"Masks are wider than the person by {config['margin_x']:.0%} at each side, {config['margin_top']:.0%} above "
         f"and {config['margin_bottom']:.0%} below, and stand {config['temporal_padding_s']:g} s before and after.",
         f"Whatever was a person with a probability of {config['min_existence']:g} or more is masked.",

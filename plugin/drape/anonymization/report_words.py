@@ -56,11 +56,14 @@ def risk_sentences(manifest: Manifest) -> list[str]:
     risk = manifest.risk
     if not risk["known"]:
         return ["Nobody estimated how many people the masks may miss. This release rests on the detections alone."]
+    count = risk["likely_missed_intervals"]
+    where = (
+        f"in {count} likely interval(s), the longest of {risk['longest_interval_s']:g} s" if count else "none likely"
+    )
     return [
         "From where people were seen before, after, and by the other cameras, the software estimates where somebody "
         f"may be whom it did not find. Outside every mask, {risk['exposed_person_seconds']:g} person-seconds are "
-        f"expected in {risk['likely_missed_intervals']} likely interval(s), the longest of "
-        f"{risk['longest_interval_s']:g} s (before masking: {risk['missed_person_seconds']:g}).",
+        f"expected, {where} (before masking: {risk['missed_person_seconds']:g}).",
         f"With {risk['confidence']:.0%} confidence it is no more than {risk['exposed_person_seconds_upper']:g} "
         "person-seconds, if the estimated probabilities are right. The bound says nothing of a person whom no camera "
         "and no moment gave a reason to expect.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -33,11 +33,12 @@ def weights(provenance: dict[str, Any]) -> dict[str, str]:
     return {path: digest for path, digest in _walk(provenance, "") if re.fullmatch(r"[0-9a-f]{64}", digest)}
 
 
-def dicom(config: ReleaseConfig, num_fixed: int) -> list[dict[str, Any]]:
+def dicom(config: ReleaseConfig, num_fixed: Sequence[int]) -> list[dict[str, Any]]:
     """De-identification method codes of DICOM PS3.16, CID 7050 (PS3.15, Annex E), each with what it stands on here.
 
     The codes are for those who wrap the videos in DICOM objects: ``applied`` says whether the release did what the code
-    names, ``basis`` what it did.
+    names, ``basis`` what it did. ``num_fixed`` counts the fixed rectangles of each view; only where each has some is
+    text in the picture taken for dealt with.
     """
     fill = "one grey" if config.fill == "solid" else "a few noised colour cells"
     return [
@@ -50,8 +51,8 @@ def dicom(config: ReleaseConfig, num_fixed: int) -> list[dict[str, Any]]:
         _code(
             "113101",
             "Clean Pixel Data Option",
-            num_fixed > 0,
-            f"{num_fixed} fixed region(s) of cameras are masked; text elsewhere in the picture was not searched for",
+            bool(num_fixed) and min(num_fixed) > 0,
+            f"{sum(num_fixed)} fixed rectangle(s) of cameras are masked; text elsewhere in the picture was not sought",
         ),
         _code(
             "113102",
