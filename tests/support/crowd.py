@@ -1,4 +1,4 @@
-"""Recordings for retrieval: people seen by several cameras, some of them badly in places, as tables with their truth."""
+"""Recordings for retrieval: people seen by several cameras, some badly in places, as tables with their truth."""
 
 from __future__ import annotations
 

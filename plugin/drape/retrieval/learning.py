@@ -112,8 +112,7 @@ def fit_views(support: Floats, existence: Floats, default: float) -> ViewModel:
 
     Support of persons is distributed as that of others, tilted exponentially (Qin 1998); the likelihood ratio's mean
     among others is 1, as for every likelihood ratio, which sets the offset. The weight maximizes the likelihood of the
-    mixture of both by expectation maximization, with a normal prior around ``default`` that yields as there are more
-    persons.
+    mixture of both, with a normal prior around ``default`` that yields as there are more persons.
 
     Args:
         support: (N,) of candidates in whose instants there are other views.
@@ -123,9 +122,9 @@ def fit_views(support: Floats, existence: Floats, default: float) -> ViewModel:
     model = ViewModel(default, default / 2, SEEN)
     if len(support) == 0:
         return model
-    posterior = existence
+    others = 1 - existence + 1e-9
     for _ in range(STEPS):
-        others, weight = 1 - posterior + 1e-9, model.weight
+        weight = model.weight
         tilted = others * np.exp(weight * support)
         model = ViewModel(weight, float(np.log(tilted.sum() / others.sum())), model.seen)
         posterior = logistic(log_odds(existence) + model.evidence(support))
