@@ -88,6 +88,17 @@ def test_families_differ_as_they_say() -> None:
     assert LOOKS["compressed"].jpeg[1] < LOOKS["source"].jpeg[0] and LOOKS["hazy"].haze[0] > LOOKS["source"].haze[1]
 
 
+def test_drapes_have_another_colour_than_clothes_where_the_family_says_so() -> None:
+    def nearest(family: str, seed: int) -> float:
+        room = site(family, seed)
+        worn = np.concatenate([room.cloth.scrubs, room.cloth.gowns])
+        drapes = next(s.colours for s in room.room.solids if s.name == "instruments").mean(axis=0)
+        return float(np.linalg.norm(drapes - worn, axis=1).min())
+
+    contrast, chance = ([nearest(family, seed) for seed in SEEDS] for family in ("source", "gowned"))
+    assert min(contrast) > 0.1 and np.median(contrast) > np.median(chance) + 0.05
+
+
 def test_rooms_differ() -> None:
     plans = [site("source", seed).plan for seed in SEEDS]
     assert len({plan.size for plan in plans}) == len(plans)
