@@ -33,7 +33,7 @@ TIMID = 0.5
 SECOND = 0.5
 """Score from which on another detector's box counts, and its weight."""
 
-CALIBRATION = Calibration.of(interrupted=(1.0, -1.0))
+CALIBRATION = Calibration.of(interrupted=(1.0, -1.7))
 """Chosen on simulated recordings: a tracklet that ends and one that begins nearby are mostly of two people."""
 
 
