@@ -18,6 +18,8 @@ TRIM = 0.08
 """Distance, in units of the picture's longer side, from which a path explains nothing of another."""
 NARROW = 0.04
 """The same once the map is refined."""
+TRIALS = 80
+"""Times, spread over the stretch, at which guesses are tried."""
 MOST = 24
 """Paths of each view that guesses are made of and tried on: those that move most."""
 GUESSES = 300
@@ -108,7 +110,7 @@ def find(a: Marks, b: Marks, rate: float, seed: int) -> Planes | None:
         None where no guess can be made: too few paths, or nobody moves.
     """
     busy_a, busy_b = _busiest(a), _busiest(b)
-    every = max(int(a.points.shape[1] / 150), 1)
+    every = max(int(a.points.shape[1] / TRIALS), 1)
     small_a, small_b = a.some(every, busy_a), b.some(every, busy_b)
     clash_a, clash_b = _clash(small_a), _clash(small_b)
     best: Planes | None = None

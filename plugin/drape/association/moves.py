@@ -40,6 +40,9 @@ class MovesConfig(StageConfig):
     )
     alarm: float = Field(12.0, gt=0, description="Sum of the falls beyond the slack at which the camera was moved")
     cap: float = Field(4.0, gt=0, description="Standard deviations that one block counts at most")
+    least_fall: float = Field(
+        0.3, gt=0, description="Least fall of every pair of a moved camera, as a share of its level"
+    )
     together_s: float = Field(20.0, gt=0, description="Signs of a move within so many seconds are of one move")
 
 
@@ -122,40 +125,56 @@ def _usual(values: Floats) -> tuple[float, float]:
 def suspects(pairs: Mapping[tuple[str, str], Series], config: MovesConfig | None = None) -> dict[str, list[Alarm]]:
     """Which cameras the agreement says were moved, and when.
 
-    The agreement of a view is that of its pairs together. The pairs of a moved camera take the agreement of the other
-    views down with them: of alarms at about one time the deepest counts, and any other only if its view's agreement
-    falls without that camera too. Of two views alone either may have been moved, and both are suspected.
+    The agreement of a view is that of its pairs together; alarms of any views at about one time are one event. To blame
+    is the view all of whose pairs fell most, if they fell by a good share of their usual level. Of two views alone
+    either may have been moved, and both are suspected.
     """
     config = config or MovesConfig()
-    level = {pair: _level(series, config) for pair, series in pairs.items()}
+    blocks = {pair: _blocks(series, config.block_s) for pair, series in pairs.items()}
     views = sorted({view for pair in pairs for view in pair})
-    found = [(alarm, view) for view in views for alarm in alarms(_mean(level, view, ()), config)]
+    found = [alarm for view in views for alarm in alarms(_together(blocks, view, config), config)]
     out: dict[str, list[Alarm]] = {}
-    blamed: list[tuple[Alarm, str]] = []
-    for alarm, view in sorted(found, key=lambda each: -each[0].fall):
-        others = tuple(v for a, v in blamed if abs(a.time - alarm.time) <= config.together_s)
-        alone = _mean(level, view, others)
-        if others and len(views) > 2 and _near(alarms(alone, config), alarm.time, config.together_s) is None:
-            continue
-        blamed.append((alarm, view))
-        out.setdefault(view, []).append(alarm)
-    return {view: sorted(falls, key=lambda alarm: alarm.time) for view, falls in sorted(out.items())}
+    for event in _events(found, config.together_s):
+        depth = {view: _depth(blocks, view, event, config) for view in views}
+        deepest = max(depth.values())
+        for view in views:
+            if deepest >= config.least_fall and depth[view] == deepest:
+                out.setdefault(view, []).append(event)
+    return out
 
 
-def _level(series: Series, config: MovesConfig) -> Series:
-    """Blocks of a series, less its usual value."""
-    times, values = _blocks(series, config.block_s)
+def _together(blocks: Mapping[tuple[str, str], Series], view: str, config: MovesConfig) -> Series:
+    """Mean over the pairs of a view, each less its usual level."""
     calm = max(int(config.calm_s / config.block_s), 4)
-    return times, values - (np.median(values[:calm]) if len(values) else 0.0)
-
-
-def _mean(level: Mapping[tuple[str, str], Series], view: str, without: Sequence[str]) -> Series:
-    """Mean over the pairs of a view, some other views left out."""
-    some = [series for pair, series in level.items() if view in pair and not set(without) & (set(pair) - {view})]
+    some = [(t, v - np.median(v[:calm])) for pair, (t, v) in blocks.items() if view in pair and len(v)]
     if not some:
         return np.zeros(0), np.zeros(0)
-    times, row = np.unique(np.concatenate([times for times, _ in some]), return_inverse=True)
-    return times, np.bincount(row, np.concatenate([values for _, values in some])) / np.bincount(row)
+    times, row = np.unique(np.concatenate([t for t, _ in some]), return_inverse=True)
+    return times, np.bincount(row, np.concatenate([v for _, v in some])) / np.bincount(row)
+
+
+def _events(found: Sequence[Alarm], within: float) -> list[Alarm]:
+    """Alarms at about one time as one: the deepest's beginning, the first's notice."""
+    out: list[Alarm] = []
+    for alarm in sorted(found, key=lambda each: -each.fall):
+        same = next((k for k, event in enumerate(out) if abs(event.time - alarm.time) <= within), None)
+        if same is None:
+            out.append(alarm)
+        elif alarm.noticed < out[same].noticed and alarm.noticed > out[same].time:
+            out[same] = Alarm(out[same].time, alarm.noticed, out[same].fall)
+    return sorted(out, key=lambda event: event.time)
+
+
+def _depth(blocks: Mapping[tuple[str, str], Series], view: str, event: Alarm, config: MovesConfig) -> float:
+    """The least fall among the pairs of a view at an event, as a share of their usual level."""
+    falls = []
+    for pair, (times, values) in blocks.items():
+        before = values[(times < event.time) & (times >= event.time - config.calm_s)]
+        after = values[(times >= event.time) & (times <= event.noticed + config.block_s)]
+        if view in pair and len(before) and len(after):
+            usual = float(np.median(before))
+            falls.append((usual - float(np.median(after))) / max(abs(usual), 1e-6))
+    return min(falls, default=0.0)
 
 
 def _near(falls: Sequence[Alarm], time: float, within: float) -> Alarm | None:
