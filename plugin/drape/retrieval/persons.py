@@ -35,7 +35,8 @@ def weigh(
     at = candidate[known]
     heard: np.ndarray = np.zeros(len(rows), bool)
     heard[known] = evidence.heard[at]
-    place, views = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    place: Floats = np.full(len(rows), np.nan)
+    views: Floats = np.full(len(rows), np.nan)
     place[known], views[known] = evidence.place[at], evidence.views[at]
     place[~heard], views[~heard] = np.nan, np.nan
     _between(rows, known, place, views)
