@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import typer
 
 from drape import tables
-from drape.association import AssociatedRecording, AssociationConfig
+from drape.association import AssociationConfig
 from drape.cli_options import configure, with_options
 from drape.cli_output import out, show_counts
 from drape.cli_progress import progress_bars
@@ -22,6 +22,9 @@ from drape.pipeline.plots import plot_association, plot_retrieval
 from drape.progress import Progress
 from drape.retrieval import RetrievalConfig, Retrieved
 from drape.tracking import TrackingConfig, track_view
+
+if TYPE_CHECKING:
+    from drape.association import AssociatedRecording
 
 Work = Annotated[Path | None, typer.Option("--workspace", "-w", help="Workspace to work in, tracked")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file with the keys tracking, association, …")]

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from drape import tables
-from drape.association import (
-    AssociatedRecording,
-    AssociationConfig,
-    Background,
-    ViewBoxes,
-    associate_recording,
-    from_tables,
-)
+from drape.association import AssociationConfig, ViewBoxes, from_tables
 from drape.detection.glimpses import WIDTH, decode
 from drape.pipeline.execution import Counts, made, whole_recording
 from drape.pipeline.plots import plot_association, plot_retrieval
@@ -24,6 +17,9 @@ from drape.pipeline.workspace import Workspace
 from drape.progress import Progress, silent
 from drape.retrieval import RetrievalConfig, RetrievalView, Retrieved
 from drape.retrieval import retrieve as retrieve_views
+
+if TYPE_CHECKING:
+    from drape.association import AssociatedRecording, Background
 
 ACCEPTED = 0.5
 ASSOCIATED = ("pairs", "identities", "expected", "clocks", "synchrony")
@@ -43,6 +39,8 @@ def associate(ws: Workspace, config: AssociationConfig | None = None, progress: 
     views = ws.recording.views
 
     def work() -> tuple[dict[str, Counts], list[Path]]:
+        from drape.association import associate_recording
+
         found = associate_recording(
             [_view_boxes(ws, view.id) for view in views],
             config,
@@ -136,6 +134,8 @@ def _retrieval_view(ws: Workspace, view: str) -> RetrievalView:
 
 def _background(ws: Workspace, view: str) -> Background:
     """A view's glimpses, with the boxes of everything that may be a person in each, in the glimpses' pixels."""
+    from drape.association import Background
+
     glimpses = ws.read("glimpses", view)
     frames = glimpses.column("frame").to_numpy()
     candidates = ws.candidates(view)

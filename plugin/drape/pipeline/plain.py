@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from drape import tables
-from drape.association import AssociatedRecording, AssociationConfig, ViewBoxes, associate_recording, from_tables
+from drape.association import AssociationConfig, ViewBoxes, from_tables
 from drape.progress import Progress, silent
 from drape.retrieval import RetrievalConfig, RetrievalView, Retrieved, retrieve, untracked
+
+if TYPE_CHECKING:
+    from drape.association import AssociatedRecording
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ def associate_detections(
     Raises:
         RecordingError, WeightsError: the detections or the model cannot be used.
     """
+    from drape.association import associate_recording
+
     boxes, learned_from = ([_boxes_of(view) for view in group] for group in (views, train))
     return associate_recording(boxes, config or AssociationConfig(), learned_from or None, model, progress=progress)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from drape.association import AssociatedRecording
 from drape.retrieval import Retrieved
+
+if TYPE_CHECKING:
+    from drape.association import AssociatedRecording
 
 SIZE = (10, 4)
 BINS = 20
