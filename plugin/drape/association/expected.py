@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from drape import tables
-from drape.association.identities import People
+from drape.association.identities import LONE_SCORE, People
 from drape.association.views import Floats, Instants, Ints, ViewBoxes
 from drape.boxes import Boxes, as_boxes
 
@@ -27,11 +27,17 @@ USUAL_SEEN = 0.95
 
 @dataclass(frozen=True)
 class _Sight:
-    """Detections of one view that have a person, by instant: rows (N,), instants (N,), persons (N,)."""
+    """Detections of one view that have a person, by instant.
+
+    Attributes:
+        row, instant, person: (N,).
+        sure: (N,) whether the person is certainly there: seen by several views, or by a sure detector.
+    """
 
     row: Ints
     instant: Ints
     person: Ints
+    sure: NDArray[np.bool_]
 
     def key(self, persons: int) -> Ints:
         return self.instant * persons + self.person
@@ -99,7 +105,7 @@ class Regressor:
 
 
 def box_error(guess: Floats, true: Floats) -> Floats:
-    """Largest displacement of middle, foot and head between boxes (N, 4) of ``describe``, in heights of the true box."""
+    """Largest displacement of middle, foot and head between boxes (N, 4) of ``describe``, in heights of the true."""
     height = np.exp(true[:, 2])
     head = (guess[:, 1] - np.exp(guess[:, 2])) - (true[:, 1] - height)
     moved = np.stack([np.abs(guess[:, 0] - true[:, 0]), np.abs(guess[:, 1] - true[:, 1]), np.abs(head)], axis=1)
@@ -113,7 +119,8 @@ def expect(views: Sequence[ViewBoxes], people: People, instants: Instants) -> pa
     Copies (reflections) are not used. A pair of views that shared hardly anybody gives no rows.
     """
     count = 1 + max((int(p.max(initial=-1)) for p in people.person), default=-1)
-    sights = [_sight(v, people, instants) for v in range(len(views))]
+    shared = _shared(people)
+    sights = [_sight(v, views[v], people, shared, instants) for v in range(len(views))]
     parts = []
     for a in range(len(views)):
         for b in range(len(views)):
@@ -124,13 +131,23 @@ def expect(views: Sequence[ViewBoxes], people: People, instants: Instants) -> pa
     return pa.concat_tables(parts).sort_by([("view", "ascending"), ("frame", "ascending"), ("person", "ascending")])
 
 
-def _sight(v: int, people: People, instants: Instants) -> _Sight:
+def _shared(people: People) -> Ints:
+    """Persons that more than one view shows, sorted."""
+    seen = np.concatenate([np.unique(person[person >= 0]) for person in people.person])
+    names, count = np.unique(seen, return_counts=True)
+    out: Ints = names[count > 1]
+    return out
+
+
+def _sight(v: int, view: ViewBoxes, people: People, shared: Ints, instants: Instants) -> _Sight:
     low, high = instants.rows[v].T
     count = high - low
     instant = np.repeat(np.arange(len(instants)), count)
     row = np.arange(len(instant)) - np.repeat(np.cumsum(count) - count, count) + low[instant]
     keep = (people.person[v][row] >= 0) & ~people.copy[v][row]
-    return _Sight(row[keep], instant[keep], people.person[v][row[keep]])
+    row, instant = row[keep], instant[keep]
+    person = people.person[v][row]
+    return _Sight(row, instant, person, np.isin(person, shared) | (view.scores[row] >= LONE_SCORE))
 
 
 def _between(
@@ -144,7 +161,7 @@ def _between(
     target = np.full((len(usable), 4), np.nan)
     found = partner >= 0
     target[found] = describe(views[b].boxes[other.row[partner[found]]])
-    confirmed = np.isin(sight.person[usable], np.unique(sight.person[usable][found]))
+    confirmed = sight.sure[usable]
     example = np.flatnonzero(confirmed)
     if found.sum() < FEWEST_EXAMPLES:
         return []

@@ -118,8 +118,8 @@ def _evidence(matches: Sequence[Matches], nodes: Nodes, share: float) -> tuple[I
         raw = np.clip(m.log_odds, -SURE, SURE) * share
         key = np.concatenate([keys, np.minimum(one, two) * count + np.maximum(one, two)])
         keys, place = np.unique(key, return_inverse=True)
-        joint = np.bincount(place, weights=np.concatenate([joint, odds]), minlength=len(keys))
-        alone = np.bincount(place, weights=np.concatenate([alone, raw]), minlength=len(keys))
+        joint = np.bincount(place, np.concatenate([joint, odds]), len(keys)).astype(np.float64)
+        alone = np.bincount(place, np.concatenate([alone, raw]), len(keys)).astype(np.float64)
     return keys // max(count, 1), keys % max(count, 1), joint, alone
 
 

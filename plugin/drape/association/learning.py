@@ -29,6 +29,8 @@ FEWEST_INSTANTS = 16
 GOOD_FLOOR = 0.6
 """Held-out synchronization accuracy from which floors are believed."""
 TRIAL_STEPS = 150
+UNTRACKED_WEIGHT = 0.3
+"""Weight of detections that no tracklet holds, where there are tracklets."""
 FIRST_GAIN = -4.0
 FIRST_FLOOR_WIDTH = 1.0
 
@@ -141,6 +143,8 @@ def _weights(view: ViewBoxes, gap: float, config: AssociationConfig, rng: np.ran
     """How much each detection says of the time: sure ones that move say most."""
     stay = staying(view, gap, rng)
     sure = np.minimum(1, view.scores / config.sure_score)
+    if (view.tracklet >= 0).any():
+        sure = np.where(view.tracklet >= 0, sure, UNTRACKED_WEIGHT * sure)
     out: NDArray[np.float32] = (sure * (1 - config.stay_weight * stay)).astype(np.float32)
     return out
 

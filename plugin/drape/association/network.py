@@ -125,6 +125,7 @@ class Network(nn.Module):
         width = 3 * token
         self.corners = CornerFeatures(token, scale)
         self.camera = nn.Parameter(nn.init.trunc_normal_(torch.empty(cameras, token), std=0.02))
+        self.turn = nn.Parameter(torch.zeros(cameras, 2, 3), requires_grad=False)
         self.ground = Ground(cameras)
         self.encoder = nn.Sequential(*(Layer(width) for _ in range(layers)))
         self.decoder = nn.Linear(width, 4 * cameras)
@@ -138,6 +139,7 @@ class Network(nn.Module):
 
     def encode(self, boxes: Tensor, camera: Tensor) -> Encoded:
         """Points of boxes (N, 4), in units of the picture's longer side, that cameras (N,) see."""
+        boxes = self.turned(boxes, camera)
         corners = self.corners(boxes).flatten(-2)
         x = self.encoder(torch.cat([corners, self.camera[camera]], dim=-1))
         correction = self.warp(x / math.sqrt(x.shape[-1]))
@@ -147,6 +149,26 @@ class Network(nn.Module):
         position = (floor + far[:, None] * correction[:, :2]) * grounded[:, None]
         spread = WIDEST * torch.tanh(correction[:, 2] / WIDEST) + grounded * far.log()
         return Encoded(x / math.sqrt(x.shape[-1]), position, spread, grounded)
+
+    def turned(self, boxes: Tensor, camera: Tensor) -> Tensor:
+        """Boxes (N, 4) as the camera showed them before it was moved: an affine map, the identity while it stands."""
+        turn = self.turn[camera]
+        points = boxes.unflatten(-1, (2, 2))
+        moved = points + points @ turn[:, :, :2].transpose(1, 2) + turn[:, None, :, 2]
+        return moved.flatten(-2)
+
+    def with_camera(self, like: int) -> Network:
+        """The same network with one camera more, which begins as a copy of another."""
+        cameras, token = self.camera.shape
+        layers = len(self.encoder)
+        out = Network(cameras + 1, token, layers)
+        state = dict(self.state_dict())
+        for name in ("camera", "turn", *(f"ground.{n}" for n in ("matrix", "own", "slope", "bottom", "known", "bend"))):
+            state[name] = torch.cat([state[name], state[name][like : like + 1]])
+        for name in ("decoder.weight", "decoder.bias"):
+            state[name] = torch.cat([state[name], state[name][4 * like : 4 * like + 4]])
+        out.load_state_dict(state)
+        return out.eval()
 
     def decode(self, feature: Tensor, camera: Tensor) -> Tensor:
         """Boxes (N, 4) in units of the picture's longer side that cameras (N,) should show of features (N, 3 token)."""

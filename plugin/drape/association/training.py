@@ -120,7 +120,7 @@ class Trainer:
         network, rate = self.network, self.config.learning_rate
         scales = [network.log_width, network.log_floor_width, network.log_gain, network.clutter]
         special = {id(p) for p in [*scales, network.ground.bend]}
-        rest = [p for p in network.parameters() if id(p) not in special]
+        rest = [p for p in network.parameters() if id(p) not in special and p.requires_grad]
         grounded = bool(network.ground.known.any())
         groups = [
             {"params": rest, "lr": rate if grounded else rate / 2},
