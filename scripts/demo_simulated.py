@@ -25,8 +25,15 @@ VIEWS, RATE, PEOPLE = 3, 15.0, 6
 
 Stage = Callable[[Workspace, PipelineConfig, Progress], Any]
 
+
+def _agree(workspace: Workspace, config: PipelineConfig, progress: Progress) -> None:
+    pipeline.associate(workspace, config.association, progress)
+    pipeline.retrieve(workspace, config.retrieval, progress)
+
+
 LOOP: tuple[tuple[str, Stage], ...] = (
     ("track", lambda ws, config, progress: pipeline.track(ws, config.tracking, progress)),
+    ("associate, retrieve", _agree),
 )
 """The stages between detection and export, in their order; each leaves better persons in the workspace."""
 
@@ -109,3 +116,5 @@ def into_fiftyone(source: Path, out: Path, config: PipelineConfig, progress: Pro
     dataset, recording = on_dataset.ingest("drape-demo", source, out / "workspaces", progress)
     on_dataset.detect(dataset, recording, config.detection, progress)
     on_dataset.track(dataset, recording, config.tracking, progress)
+    on_dataset.associate(dataset, recording, config.association, progress)
+    on_dataset.retrieve(dataset, recording, config.retrieval, progress)
