@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from drape import tables
-from drape.anonymization import FacesFound, Override, ReleaseConfig, Terms, verify_apart, verify_release
+from drape.anonymization import FacesFound, Override, ReleaseConfig, Terms, faces, verify_apart, verify_release
 from drape.anonymization.faces import YUNET, FaceSearch, face_weights, masked_share, to_bgr
 from drape.anonymization.manifest import NAME
 from drape.anonymization.profiles import PUBLIC
@@ -169,6 +170,16 @@ def test_an_export_with_a_face_releases_nothing_unless_somebody_answers(
         "no_face_check": "passed",
         "faces": "passed",
     }
+
+
+def test_public_without_the_detector_releases_nothing_and_says_what_to_put_where(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(faces, "YUNET", replace(YUNET, url="http://127.0.0.1:9/nothing"))
+    with pytest.raises(WeightsError, match=r"put the file yunet_n_640_640\.onnx into"):
+        export_on(scene, tmp_path / "out" / "release", Terms(profile=PUBLIC), missed=tables.empty(tables.MISSED))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_detection_on_a_mask_is_no_face() -> None:
