@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pytest
 from drape import tables
 from drape.boxes import as_boxes
-from drape.retrieval import RetrievalConfig, RetrievalView, retrieve
+from drape.retrieval import RetrievalConfig, RetrievalView, masked, retrieve, teaching_weights
 from drape.retrieval.hypotheses import REASON, Calibration, hypotheses, merged, together
 from drape.retrieval.intervals import likely_missed
 from drape.retrieval.risk import _running_max
@@ -176,3 +176,21 @@ def test_more_existence_never_makes_a_leftover_less_risky():
 def test_untracked_views_have_no_ends_and_beginnings():
     view = dataclasses.replace(_view((*_still(0, 40), 0.95)), tracked=False)
     assert not {"ended_inside", "interrupted"} & set(_missed(view).column("reason").to_pylist())
+
+
+def test_masks_are_generous_and_labels_strict():
+    tracks = [
+        (*_still(0, 3, 100), 0.95),
+        (*_still(0, 3, 300), 0.6),
+        (*_still(0, 3, 450), 0.3),
+        (*_still(0, 3, 20), 0.05),
+    ]
+    persons = tables.unconfirmed(_view(*tracks).tracklets)
+    assert set(masked(persons).column("tracklet").to_pylist()) == {0, 1}
+    weight = dict(zip(persons.column("tracklet").to_pylist(), teaching_weights(persons).tolist(), strict=True))
+    assert weight[0] == pytest.approx(0.95) and weight[1] == weight[2] == 0 and np.isnan(weight[3])
+    guessed = persons.set_column(8, persons.schema.field("source"), [["interpolated"] * len(persons)])
+    assert not (teaching_weights(guessed) > 0).any()
+    looser = RetrievalConfig(mask_existence=0.2, label_existence=0.55)
+    assert set(masked(persons, looser).column("tracklet").to_pylist()) == {0, 1, 2}
+    assert (teaching_weights(persons, looser) > 0).sum() == 6

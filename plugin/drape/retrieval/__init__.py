@@ -2,8 +2,18 @@
 
 from drape.retrieval.config import RetrievalConfig
 from drape.retrieval.decisions import DECISIONS
+from drape.retrieval.operating import masked, teaching_weights
 from drape.retrieval.pool import RetrievalView
 from drape.retrieval.stage import Retrieved, retrieve
 from drape.retrieval.untracked import untracked
 
-__all__ = ["DECISIONS", "RetrievalConfig", "RetrievalView", "Retrieved", "retrieve", "untracked"]
+__all__ = [
+    "DECISIONS",
+    "RetrievalConfig",
+    "RetrievalView",
+    "Retrieved",
+    "masked",
+    "retrieve",
+    "teaching_weights",
+    "untracked",
+]
