@@ -49,6 +49,7 @@ def clocks(three: Scene) -> pa.Table:
     return estimate(three.views)
 
 
+@pytest.mark.slow
 def test_offsets_and_drifts_of_three_views_are_found_to_a_fraction_of_a_frame(three: Scene, clocks: pa.Table) -> None:
     assert clocks.schema.equals(tables.CLOCKS)
     assert all(clocks.column("in_sync").to_pylist())
@@ -57,20 +58,24 @@ def test_offsets_and_drifts_of_three_views_are_found_to_a_fraction_of_a_frame(th
         assert np.abs(error).max() < 0.25 / max(FPS), view
 
 
-def test_the_same_views_give_the_same_clocks(three: Scene, clocks: pa.Table) -> None:
-    assert estimate(three.views).equals(clocks)
+@pytest.mark.slow
+def test_the_same_views_give_the_same_clocks(three: Scene) -> None:
+    assert estimate(three.views[:2]).equals(estimate(three.views[:2]))
 
 
+@pytest.mark.slow
 def test_every_frame_has_a_corrected_time(three: Scene, clocks: pa.Table) -> None:
     for view in three.views:
         assert np.isfinite(apply(clocks, view.view, view.times())).all()
 
 
+@pytest.mark.slow
 def test_an_unknown_view_keeps_its_times(clocks: pa.Table) -> None:
     times = np.array([0.0, 1.5, 7.0])
     assert np.array_equal(apply(clocks, "another", times), times)
 
 
+@pytest.mark.slow
 def test_a_step_in_the_middle_is_found_on_both_sides() -> None:
     made = scene(views=3, people=6, seconds=180, fps=FPS, seed=5, miss=0.05, clutter=0.5)
     views = [*made.views[:2], retimed(made.views[2], lambda t: t + np.where(t >= 90, 2.5, 0.0))]
@@ -83,6 +88,7 @@ def test_a_step_in_the_middle_is_found_on_both_sides() -> None:
     assert np.isfinite(corrected).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_a_view_of_other_people_is_not_in_step_and_the_others_are() -> None:
     made = scene(views=3, people=6, seconds=120, fps=8.0, seed=5, miss=0.05, clutter=0.5)
     stranger = scene(views=3, people=6, seconds=120, fps=8.0, seed=99, miss=0.05, clutter=0.5).views[2]
@@ -96,6 +102,7 @@ def test_a_view_of_other_people_is_not_in_step_and_the_others_are() -> None:
     assert warned.column("label").to_pylist() == ["unsynchronized"]
 
 
+@pytest.mark.slow
 def test_a_frozen_stretch_is_out_of_step_and_the_rest_is_not() -> None:
     made = scene(views=2, people=6, seconds=120, fps=8.0, seed=7, miss=0.05, clutter=0.5)
     found = estimate([made.views[0], frozen(made.views[1], 50.0, 70.0)])
@@ -117,6 +124,7 @@ def test_a_single_view_is_its_own_clock() -> None:
     assert np.array_equal(apply(estimate(made.views), "view1", made.views[0].times()), made.views[0].times())
 
 
+@pytest.mark.slow
 def test_progress_is_told_to_the_end(three: Scene) -> None:
     told: list[tuple[int, int]] = []
     estimate(three.views[:2], ClocksConfig(), lambda done, total, _what: told.append((done, total)))

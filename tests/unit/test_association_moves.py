@@ -88,6 +88,7 @@ def test_two_moves_are_two(room: NDArray[np.uint8]) -> None:
     assert moves[1].shift > moves[0].shift
 
 
+@pytest.mark.slow
 def test_a_camera_that_sags_slowly_is_compared_with_its_first_place(room: NDArray[np.uint8]) -> None:
     times = np.arange(0, 600, 5.0)
     pictures = [seen(room, t / 200, seed=i) for i, t in enumerate(times)]
@@ -115,6 +116,7 @@ def turned() -> tuple[dict[str, list[Alarm]], dict[str, list[Alarm]]]:
     return out[0], out[1]
 
 
+@pytest.mark.slow
 def test_agreement_names_the_turned_camera_within_ten_seconds(
     turned: tuple[dict[str, list[Alarm]], dict[str, list[Alarm]]],
 ) -> None:
@@ -124,6 +126,7 @@ def test_agreement_names_the_turned_camera_within_ten_seconds(
     assert alarm.noticed <= 100
 
 
+@pytest.mark.slow
 def test_agreement_suspects_nobody_where_nothing_moved(
     turned: tuple[dict[str, list[Alarm]], dict[str, list[Alarm]]],
 ) -> None:

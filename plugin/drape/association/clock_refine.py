@@ -111,11 +111,11 @@ def agreement(seen: Seen, other: Seen, lags: Sequence[float], how: Stretches) ->
 
 def _explain(seen: Seen, other: Seen, lag: float, backwards: float | None, how: Stretches) -> float:
     start, stop = max(seen.start, other.start - lag), min(seen.stop, other.stop - lag)
-    times = regular(start, min(stop, start + how.block), how.rate)
+    times = regular(start, min(stop, start + how.block / 2), how.rate / 2)
     if len(times) < 2:
         return 0.0
     a, b = marks(seen.paths, times, seen.extent), marks(other.paths, times + lag, other.extent)
     b = b if backwards is None else b.backwards(backwards)
-    planes = find(a, b, how.rate, how.seed)
+    planes = find(a, b, how.rate / 2, how.seed)
     # One pair alone is explained by many maps.
     return explained(planes.maps, a, b) if planes is not None and len(planes.pairs) > 1 else 0.0

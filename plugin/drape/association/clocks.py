@@ -33,7 +33,7 @@ from drape.progress import Progress, silent
 
 OTHERS = 2
 """Views in step that a further view is compared with."""
-TRIED = 6
+TRIED = 4
 """Lags that maps of the plane are tried at where no lag stands out."""
 SPREAD = 2.0
 """Least standard deviation of the evidence that chance gives, in nats."""
