@@ -13,7 +13,9 @@ class RetrievalConfig(StageConfig):
     ``score_slope`` and ``score_bias`` make a probability of a detector's score where no tracker has done so; they say
     that detectors are overconfident, and were chosen on MVOR days 1-3 (Faster R-CNN). Everything that tells how much
     a place, a size or another view is worth is learned from the recording itself, without labels; ``views_weight`` is
-    only where that learning starts from. Time spans suit people who walk and stand in a room.
+    only where that learning starts from. ``keep_sure`` was chosen on PETS view 1, frames 1-400: from .85 on, an object that
+    the tracker took for a person for long, and that no other view sees, is doubted. Time spans suit people who walk and
+    stand in a room.
     """
 
     floor_score: float = Field(0.1, ge=0, lt=1, description="Candidates below this score are not looked at")
@@ -21,7 +23,7 @@ class RetrievalConfig(StageConfig):
     score_bias: float = Field(-2.0, ge=-8, le=8, description="Log-odds of existence at score .5, without a tracker")
     views_weight: float = Field(3.0, ge=0, le=8, description="Log-odds that full support of other views is worth")
     mask_existence: float = Field(0.5, gt=0, lt=1, description="Persons of at least this existence are masked")
-    keep_sure: float = Field(0.9, ge=0.5, le=1, description="What the own view holds so sure is masked in any case")
+    keep_sure: float = Field(0.85, ge=0.5, le=1, description="What the own view holds so sure is masked in any case")
     label_existence: float = Field(0.9, gt=0, lt=1, description="Persons of at least this existence teach a detector")
     min_existence_kept: float = Field(0.1, ge=0, le=0.5, description="Added boxes below this existence are not kept")
     same_person_iou: float = Field(0.5, gt=0, lt=1, description="Boxes of a frame that overlap more are one person")
