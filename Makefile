@@ -11,7 +11,7 @@ PY := .venv/bin/python
 export FIFTYONE_DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint bench app constraints clean
+.PHONY: help setup demo test test-fast lint bench models app constraints clean
 
 help: ## list the targets
 	@echo 'make TARGET'
@@ -22,8 +22,8 @@ setup: ## build .venv with the pinned packages; over at once if nothing has chan
 		echo 'Drape needs Python 3.10, 3.11 or 3.12. Name one: PYTHON=/path/to/python3.11 make setup' >&2; exit 1; }
 	@"$(PYTHON)" scripts/set_up.py
 
-demo: setup ## make a verified release of real multi-view video
-	$(PY) scripts/demo.py
+demo: setup ## the main job on a simulated operation, offline (REAL=1: on real videos; APP=1: and as a FiftyOne dataset)
+	$(PY) scripts/demo.py $(if $(REAL),--real) $(if $(APP),--app)
 
 test: lint ## lint and every test
 	$(PY) -m pytest
@@ -38,6 +38,9 @@ lint: setup ## ruff and mypy
 
 bench: setup ## measure, and compare with peers
 	$(PY) -m bench
+
+models: setup ## train the example detector again, from scratch, on simulated rooms
+	$(PY) scripts/train_detector.py
 
 app: setup ## open the FiftyOne App with this plugin (DATASET=name opens that dataset)
 	FIFTYONE_PLUGINS_DIR="$(CURDIR)" FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true .venv/bin/fiftyone app launch $(DATASET)
