@@ -182,6 +182,8 @@ def main(
             config = AssociationConfig(seed=1000 * k, seeds=networks, keep_probability=1e-4)
             row, _ = run(task, config)
             rows.append(row)
+            figures = ", ".join(f"{key} {value:.3f}" for key, value in row.items())
+            typer.echo(f"{task.title}, seed {config.seed}: {figures}", err=True)
         mean, half = spread(rows)
         result = {**task.others, f"Drape, mean of {seeds}": mean, "half the range": half}
         if markdown:

@@ -138,7 +138,7 @@ def test_probabilities_mean_what_they_say() -> None:
         some = (p >= low) & (p < low + 0.1 + 1e-6)
         if some.any():
             error += some.mean() * abs(p[some].mean() - same[some].mean())
-    assert error < 0.1
+    assert error < 0.06
 
 
 def test_persons_keep_one_identity_over_views() -> None:
@@ -241,6 +241,6 @@ def test_a_moved_camera_is_learned_again_from_a_minute() -> None:
     model = fit_camera(learned()[0], some, "view1#1", "view1")
     named = replace(made, views=moved)
     after = score(associate(moved, SMALL, model=model).pairs, truth(named))
-    assert after.accuracy > before.accuracy + 0.05
-    assert after.accuracy > 0.8
+    assert after.accuracy > before.accuracy + 0.02
+    assert after.accuracy > 0.93
     assert model.cameras == ("view1", "view2", "view3", "view1#1")

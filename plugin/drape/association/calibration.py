@@ -12,7 +12,7 @@ from drape.association.cells import Cells, meetings
 from drape.association.views import Floats, Instants, Ints, ViewBoxes
 from drape.boxes import Boxes
 
-SHIFTS = 6
+SHIFTS = 4
 STAYING_IOU = 0.3
 """Who overlaps with somebody of the other time by so much may not have moved, and is no example of two strangers."""
 BINS = 60
@@ -63,7 +63,7 @@ def strangers(views: tuple[ViewBoxes, ViewBoxes], instants: Instants, pair: tupl
     place_a = cells.i - instants.rows[a][at][cells.group, 0] + still_a[1][cells.group]
     place_b = cells.j - instants.rows[b][other][cells.group, 0] + still_b[1][cells.group]
     keep = ~still_a[0][place_a] & ~still_b[0][place_b]
-    return Cells(cells.i[keep], cells.j[keep], cells.group[keep], cells.starts, cells.shape)
+    return cells.where(keep)
 
 
 def _still(boxes: Boxes, here: Ints, there: Ints) -> tuple[NDArray[np.bool_], Ints]:

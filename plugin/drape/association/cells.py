@@ -31,6 +31,10 @@ class Cells:
     starts: Ints
     shape: Ints
 
+    def where(self, keep: NDArray[np.bool_]) -> Cells:
+        """Some of the cells; meetings are no longer whole, so that they cannot be ``padded``."""
+        return Cells(self.i[keep], self.j[keep], self.group[keep], self.starts, self.shape)
+
     def padded(self, values: Floats, fill: float, groups: Ints) -> tuple[Floats, NDArray[np.bool_]]:
         """Values (C,) of some meetings as (len(groups), N, M), and which places are cells."""
         n, m = (int(x) for x in self.shape[groups].max(axis=0))

@@ -43,6 +43,7 @@ class AssociationConfig(StageConfig):
     max_instants: int = Field(2000, ge=16, le=100_000, description="Most instants learned from")
     patience: int = Field(6, ge=1, description="Checks without improvement after which training ends")
     match_score: float = Field(0.1, ge=0, le=1, description="Detections below this score are not matched")
-    match_probability: float = Field(0.25, gt=0, lt=1, description="Least probability of a match")
+    match_probability: float = Field(0.1, gt=0, lt=1, description="Least probability of a match")
+    rate_hz: float = Field(10.0, gt=0, le=1000, description="Most instants per second that are matched")
     keep_probability: float = Field(0.02, gt=0, lt=1, description="Pairs less likely than this are not written")
     appearance_weight: float = Field(0.1, ge=0, le=1, description="Share of appearance in the evidence, where given")

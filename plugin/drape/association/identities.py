@@ -63,14 +63,46 @@ def make_nodes(views: Sequence[ViewBoxes]) -> Nodes:
     return Nodes(of, np.concatenate(view), np.concatenate(start), np.concatenate(stop))
 
 
-def identify(matches: Sequence[Matches], views: Sequence[ViewBoxes], pace: float) -> People:
-    """Persons from the matches of all instants.
+class Evidence:
+    """Log-odds of pairs of nodes, summed over instants as they come.
 
     Args:
+        nodes: of all views.
         pace: seconds between instants.
     """
-    nodes = make_nodes(views)
-    first, second, joint, alone = _evidence(matches, nodes, min(1.0, pace / INDEPENDENT_S) if pace > 0 else 1.0)
+
+    def __init__(self, nodes: Nodes, pace: float) -> None:
+        self.nodes = nodes
+        self.share = min(1.0, pace / INDEPENDENT_S) if pace > 0 else 1.0
+        self.keys: Ints = np.zeros(0, np.int64)
+        self.joint: Floats = np.zeros(0)
+        self.alone: Floats = np.zeros(0)
+
+    def add(self, m: Matches) -> None:
+        """Add the matches of some instants."""
+        one, two = np.zeros(len(m.i), np.int64), np.zeros(len(m.j), np.int64)
+        for v, of in enumerate(self.nodes.of):
+            one[m.a == v] = of[m.i[m.a == v]]
+            two[m.b == v] = of[m.j[m.b == v]]
+        p = np.clip(m.probability, 1e-6, 1 - 1e-6)
+        odds = np.clip(np.log(p / (1 - p)), -SURE, SURE) * self.share
+        raw = np.clip(m.log_odds, -SURE, SURE) * self.share
+        key = np.concatenate([self.keys, np.minimum(one, two) * len(self.nodes.view) + np.maximum(one, two)])
+        self.keys, place = np.unique(key, return_inverse=True)
+        count = len(self.keys)
+        self.joint = np.bincount(place, np.concatenate([self.joint, odds]), count).astype(np.float64)
+        self.alone = np.bincount(place, np.concatenate([self.alone, raw]), count).astype(np.float64)
+
+    def edges(self) -> tuple[Ints, Ints, Floats, Floats]:
+        """Ends of the edges, and the log-odds with and without regard to other partners."""
+        count = max(len(self.nodes.view), 1)
+        return self.keys // count, self.keys % count, self.joint, self.alone
+
+
+def identify(evidence: Evidence, views: Sequence[ViewBoxes]) -> People:
+    """Persons from the evidence of all instants."""
+    nodes = evidence.nodes
+    first, second, joint, alone = evidence.edges()
     label = cluster(nodes.view, nodes.start, nodes.stop, first, second, joint)
     copies = _copies(label, nodes, first, second, alone)
     size = np.bincount(label, minlength=len(label))
@@ -102,35 +134,18 @@ def as_table(people: People, views: Sequence[ViewBoxes]) -> pa.Table:
     return pa.concat_tables(parts) if parts else tables.empty(tables.IDENTITIES)
 
 
-def _evidence(matches: Sequence[Matches], nodes: Nodes, share: float) -> tuple[Ints, Ints, Floats, Floats]:
-    """Edges between nodes: their ends, and the summed log-odds with and without regard to other partners."""
-    count = len(nodes.view)
-    keys: Ints = np.zeros(0, np.int64)
-    joint: Floats = np.zeros(0)
-    alone: Floats = np.zeros(0)
-    for m in matches:
-        one, two = np.zeros(len(m.i), np.int64), np.zeros(len(m.j), np.int64)
-        for v, of in enumerate(nodes.of):
-            one[m.a == v] = of[m.i[m.a == v]]
-            two[m.b == v] = of[m.j[m.b == v]]
-        p = np.clip(m.probability, 1e-6, 1 - 1e-6)
-        odds = np.clip(np.log(p / (1 - p)), -SURE, SURE) * share
-        raw = np.clip(m.log_odds, -SURE, SURE) * share
-        key = np.concatenate([keys, np.minimum(one, two) * count + np.maximum(one, two)])
-        keys, place = np.unique(key, return_inverse=True)
-        joint = np.bincount(place, np.concatenate([joint, odds]), len(keys)).astype(np.float64)
-        alone = np.bincount(place, np.concatenate([alone, raw]), len(keys)).astype(np.float64)
-    return keys // max(count, 1), keys % max(count, 1), joint, alone
-
-
 def _copies(label: Ints, nodes: Nodes, first: Ints, second: Ints, alone: Floats) -> dict[int, int]:
-    """Nodes that are a second image of another cluster's person: all other views say so, but their place is taken."""
+    """Nodes that are a second image of another cluster's person: all other views say so, but their place is taken.
+
+    Only tracklets can be copies: of a single moment, somebody else near by is the likelier explanation.
+    """
     size = np.bincount(label, minlength=int(label.max(initial=-1)) + 1)
     support: dict[tuple[int, int], float] = {}
+    lasting = nodes.stop > nodes.start
     for i, j, w in zip(first.tolist(), second.tolist(), alone.tolist(), strict=True):
         for node, other in ((i, j), (j, i)):
             target = int(label[other])
-            if size[label[node]] == 1 and target != label[node] and size[target] > 1:
+            if lasting[node] and size[label[node]] == 1 and target != label[node] and size[target] > 1:
                 support[(node, target)] = support.get((node, target), 0.0) + w
     best: dict[int, tuple[float, int]] = {}
     for (node, target), total in support.items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from itertools import combinations
 
 import numpy as np
@@ -47,6 +47,10 @@ class Matches:
     log_odds: Floats
     matched: NDArray[np.bool_]
 
+    def where(self, keep: NDArray[np.bool_]) -> Matches:
+        """Some of the cells."""
+        return Matches(*(getattr(self, f.name)[keep] for f in fields(self)))
+
 
 def match_views(
     model: AssociationModel,
@@ -55,27 +59,20 @@ def match_views(
     config: AssociationConfig,
     appearance: Appearance | None = None,
     progress: Progress = silent,
-) -> list[Matches]:
-    """Matches of all pairs of views, one entry per stretch of instants.
+) -> Iterator[Matches]:
+    """Matches of all pairs of views, one stretch of instants after the other.
 
     Args:
         appearance: per view (N, D), a vector per detection (any length of vector, the same for all views); optional.
     """
-    out = []
     for low in range(0, len(instants), CHUNK):
         span = slice(low, min(low + CHUNK, len(instants)))
-        out.append(_stretch(model, views, instants, span, config, appearance))
+        yield _stretch(model, views, instants, span, config, appearance)
         progress(span.stop, len(instants), "matching")
-    return out
 
 
-def as_pairs(matches: Sequence[Matches], views: Sequence[ViewBoxes], time: Floats, least: float) -> pa.Table:
+def as_pairs(m: Matches, views: Sequence[ViewBoxes], time: Floats, least: float) -> pa.Table:
     """``PAIRS`` of matches at least ``least`` likely, and of all that were taken, sorted by time."""
-    parts = [_table(m, views, time, least) for m in matches]
-    return pa.concat_tables(parts) if parts else tables.empty(tables.PAIRS)
-
-
-def _table(m: Matches, views: Sequence[ViewBoxes], time: Floats, least: float) -> pa.Table:
     keep = np.flatnonzero(m.matched | (m.probability >= least))
     keep = keep[np.lexsort((m.b[keep], m.a[keep], m.instant[keep]))]
     names = np.array([view.view for view in views], object)
@@ -125,21 +122,28 @@ def _stretch(
             ratio = _with_appearance(ratio, appearance, (views[a].view, i), (views[b].view, j), config)
         share = model.calibration.share(views[a].view, views[b].view)
         probability, log_odds, matched = assign(ratio, cells, share, config.match_probability)
-        keep = np.flatnonzero((probability > config.keep_probability / 4) | matched | (log_odds > -SURE))
-        n = len(keep)
-        parts.append(
-            (
-                cells.group[keep] + span.start,
-                np.full(n, a),
-                i[keep],
-                np.full(n, b),
-                j[keep],
-                probability[keep],
-                log_odds[keep],
-                matched[keep],
-            )
-        )
-    return Matches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        instant = cells.group + span.start
+        parts.append((instant, np.full(len(i), a), i, np.full(len(j), b), j, probability, log_odds, matched))
+    every = Matches(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return every.where(_worth(every, [len(view) for view in views], config.keep_probability))
+
+
+def _worth(every: Matches, sizes: list[int], least: float) -> NDArray[np.bool_]:
+    """Cells that are likely, and unlikely ones of two detections that both have a likely partner somewhere."""
+    likely = every.matched | (every.probability >= least) | (every.log_odds > 0)
+    partnered = [np.zeros(size, bool) for size in sizes]
+    both = likely.copy()
+    for number, row in ((every.a, every.i), (every.b, every.j)):
+        for v, known in enumerate(partnered):
+            known[row[(number == v) & likely]] = True
+    active = []
+    for number, row in ((every.a, every.i), (every.b, every.j)):
+        flag = np.zeros(len(row), bool)
+        for v, known in enumerate(partnered):
+            flag[number == v] = known[row[number == v]]
+        active.append(flag)
+    both |= active[0] & active[1]
+    return both
 
 
 def assign(ratio: Floats, cells: Cells, share: float, least: float) -> tuple[Floats, Floats, NDArray[np.bool_]]:

@@ -12,7 +12,7 @@ from drape import tables
 from drape.association.calibration import Calibration
 from drape.association.config import AssociationConfig
 from drape.association.expected import expect
-from drape.association.identities import as_table, identify
+from drape.association.identities import Evidence, as_table, identify, make_nodes
 from drape.association.learning import History, learn
 from drape.association.matching import Appearance, as_pairs, match_views
 from drape.association.model import AssociationModel
@@ -66,8 +66,9 @@ def associate(
     config = config or AssociationConfig()
     history = None
     if len(views) < 2:
-        people = identify([], views, 0.0) if views else None
-        named = as_table(people, views) if people else tables.empty(tables.IDENTITIES)
+        named = tables.empty(tables.IDENTITIES)
+        if views:
+            named = as_table(identify(Evidence(make_nodes(views), 0.0), views), views)
         return Association(tables.empty(tables.PAIRS), named, tables.empty(tables.EXPECTED), None, None)
     if model is None:
         model, history = learn(views if train is None else train, config, progress)
@@ -76,13 +77,18 @@ def associate(
     looks = None
     if appearance is not None:
         looks = {v.view: appearance[v.view][r] for v, r in zip(chosen, kept, strict=True) if v.view in appearance}
-    instants = meet(chosen)
+    instants = meet(chosen, max(1 / config.rate_hz, *(view.period() for view in chosen)))
     pace = float(np.median(np.diff(instants.time))) if len(instants) > 1 else 0.0
-    model = model.calibrated(chosen, _gap(pace, config), instants)
-    matches = match_views(model, chosen, instants, config, looks, progress)
-    people = identify(matches, chosen, pace)
+    if history is None or train is not None:
+        model = model.calibrated(chosen, _gap(pace, config), instants)
+    found = Evidence(make_nodes(chosen), pace)
+    pairs = []
+    for matches in match_views(model, chosen, instants, config, looks, progress):
+        found.add(matches)
+        pairs.append(as_pairs(matches, chosen, instants.time, config.keep_probability))
+    people = identify(found, chosen)
     return Association(
-        as_pairs(matches, chosen, instants.time, config.keep_probability),
+        pa.concat_tables(pairs) if pairs else tables.empty(tables.PAIRS),
         as_table(people, chosen),
         expect(chosen, people, instants),
         model,
