@@ -101,10 +101,11 @@ def test_fewer_heads_for_a_while_are_noticed_at_the_border():
     assert _frames(missed, "fewer_heads") == set(range(40, 50))
 
 
-def test_boxes_that_were_not_accepted_are_risks_at_their_existence():
+def test_boxes_that_were_not_accepted_are_risks_below_their_existence():
     missed = _missed(_view((*_still(0, 100, 100), 0.95), (*_still(20, 60, 400), 0.3)))
     assert _frames(missed, "low_score") == set(range(20, 60))
-    assert missed.column("probability").to_numpy() == pytest.approx(0.3, abs=0.02)
+    probability = missed.column("probability").to_numpy()
+    assert np.ptp(probability) < 1e-6 and 0.1 < probability[0] <= 0.3
 
 
 def test_another_detector_that_sees_somebody_is_heard():
@@ -167,7 +168,7 @@ def test_running_maximum(reach):
 
 def test_more_existence_never_makes_a_leftover_less_risky():
     risks = []
-    for existence in (0.1, 0.2, 0.35, 0.45):
+    for existence in (0.15, 0.25, 0.35, 0.45):
         missed = _missed(_view((*_still(20, 60, 400), existence)))
         risks.append(missed.column("probability").to_numpy().mean())
     assert (np.diff(risks) > 0).all()

@@ -13,9 +13,9 @@ class RetrievalConfig(StageConfig):
     ``score_slope`` and ``score_bias`` make a probability of a detector's score where no tracker has done so; they say
     that detectors are overconfident, and were chosen on MVOR days 1-3 (Faster R-CNN). Everything that tells how much
     a place, a size or another view is worth is learned from the recording itself, without labels; ``views_weight`` is
-    only where that learning starts from. ``keep_sure`` was chosen on PETS view 1, frames 1-400: from .85 on, an object that
-    the tracker took for a person for long, and that no other view sees, is doubted. Time spans suit people who walk and
-    stand in a room.
+    only where that learning starts from. ``keep_sure`` was chosen on PETS view 1, frames 1-400: at .75 an object that
+    the tracker takes for a person, and that no other view sees, keeps its mask; at .85 it is doubted. Time spans suit
+    people who walk and stand in a room.
     """
 
     floor_score: float = Field(0.1, ge=0, lt=1, description="Candidates below this score are not looked at")

@@ -34,13 +34,15 @@ NEVER = 0.2
 
 @dataclass(frozen=True)
 class Holes:
-    """Persons expected in a view of whom it has no accepted box: rows of ``Expected``, their guessed boxes, and the
-    probability that the person is there."""
+    """Persons expected in a view of whom it has no accepted box: rows of ``Expected``, their guessed boxes, the
+    probability that other views see the person and the place is in the picture, ``expected``, and that he can be seen
+    here now, ``there``."""
 
     person: Ints
     frame: Ints
     time: Floats
     guess: Guess
+    expected: Floats
     there: Floats
 
     def near(self, skill: Skill) -> Floats:
@@ -101,14 +103,19 @@ def holes(rows: Rows, known: Anchors, expected: Expected, skill: Skill, config: 
         gap <= config.max_gap_s, BETWEEN * np.exp(-gap / HIDDEN_S), BEYOND * np.exp(-since / config.reach_s)
     )
     return Holes(
-        expected.person[open_], expected.frame[open_], expected.time[open_], found, expected.probability[open_] * seen
+        expected.person[open_],
+        expected.frame[open_],
+        expected.time[open_],
+        found,
+        expected.probability[open_],
+        expected.probability[open_] * seen,
     )
 
 
 def lost_share(gaps: Holes, expected: Expected) -> float:
     """Share of the persons surely expected in a view whom it has not accepted: how much it misses, without a label."""
     sure = expected.probability > 0.5
-    lost = gaps.there > 0.5
+    lost = gaps.expected > 0.5
     return float((lost.sum() + USUAL_LOSS * PRIOR_LOSSES) / (sure.sum() + PRIOR_LOSSES))
 
 
