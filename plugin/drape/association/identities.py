@@ -100,17 +100,24 @@ class Evidence:
 
 
 def identify(evidence: Evidence, views: Sequence[ViewBoxes]) -> People:
-    """Persons from the evidence of all instants."""
+    """Persons from the evidence of all instants.
+
+    Where tracklets exist, a person has at least one: loose detections join persons, but do not make them.
+    """
     nodes = evidence.nodes
     first, second, joint, alone = evidence.edges()
     label = cluster(nodes.view, nodes.start, nodes.stop, first, second, joint)
     copies = _copies(label, nodes, first, second, alone)
     size = np.bincount(label, minlength=len(label))
+    tracked = np.zeros(len(label), bool)
+    for boxes, of in zip(views, nodes.of, strict=True):
+        tracked[label[of[boxes.tracklet >= 0]]] = True
+    founded = tracked if tracked.any() else np.ones(len(label), bool)
     person, copy = [], []
     for boxes, of in zip(views, nodes.of, strict=True):
         target = np.array([copies.get(int(n), -1) for n in of], np.int64) if copies else np.full(len(of), -1, np.int64)
         mine = np.where(target >= 0, target, label[of])
-        known = (boxes.tracklet >= 0) | (size[label[of]] > 1) | (boxes.scores >= LONE_SCORE)
+        known = founded[label[of]] & (tracked[label[of]] | (size[label[of]] > 1) | (boxes.scores >= LONE_SCORE))
         person.append(np.where(known, mine, -1).astype(np.int64))
         copy.append((target >= 0) & known)
     return _renumber(People(person, copy), views)
