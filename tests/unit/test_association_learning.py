@@ -244,3 +244,26 @@ def test_a_moved_camera_is_learned_again_from_a_minute() -> None:
     assert after.accuracy > before.accuracy + 0.02
     assert after.accuracy > 0.93
     assert model.cameras == ("view1", "view2", "view3", "view1#1")
+
+
+def test_appearance_helps_where_geometry_is_unsure() -> None:
+    made = scene()
+    rng = np.random.default_rng(0)
+    faces = rng.normal(0, 1, (7, 16)).astype(np.float32)
+    looks = {
+        view.view: faces[np.maximum(person, -1)] + rng.normal(0, 0.3, (len(view), 16)).astype(np.float32)
+        for view, person in zip(made.views, made.truth, strict=True)
+    }
+    config = SMALL.model_copy(update={"appearance_weight": 0.3})
+    with_looks = score(associate(made.views, config, model=learned()[0], appearance=looks).pairs, truth(made))
+    plain_score = score(found().pairs, truth(made))
+    assert with_looks.accuracy > plain_score.accuracy
+
+
+def test_a_mirrored_person_is_not_mixed_up_with_others() -> None:
+    made = ground.scene(views=3, people=4, seconds=150, fps=2, mirror=0, seed=1)
+    result = associate(made.views, SMALL, model=learned()[0])
+    named = person_of(result.identities, made.views[0])
+    mirrored = np.unique(named[made.truth[0] == -2])
+    assert len(mirrored) == 1
+    assert not np.isin(mirrored, named[made.truth[0] >= 1]).any()

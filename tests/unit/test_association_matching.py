@@ -9,7 +9,8 @@ import pytest
 from drape.association.calibration import STAYING_IOU, fit_overlap, fit_ratio, marginals, strangers
 from drape.association.cells import meetings
 from drape.association.clustering import cluster
-from drape.association.matching import assign
+from drape.association.identities import Evidence, as_table, identify, make_nodes
+from drape.association.matching import Matches, assign
 from drape.association.views import meet, plain
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +141,23 @@ def test_clusters_hold_the_constraint_and_are_no_worse_than_none(seed: int) -> N
             if label[i] == label[j] and view[i] == view[j]:
                 assert stop[i] < start[j] or stop[j] < start[i]
     assert sum(w for i, j, w in some if label[i] == label[j]) >= 0
+
+
+def test_a_second_image_in_one_view_is_a_copy() -> None:
+    # View a shows tracklets 0 and 1 all the time; both go with b's and c's only tracklet, 0 better.
+    times = np.arange(10)
+    box = [(0.0, 0.0, 10.0, 20.0)]
+    a = plain("a", np.repeat(times, 2), np.repeat(times, 2), box * 20, tracklet=np.tile([0, 1], 10))
+    b, c = (plain(name, times, times, box * 10, tracklet=np.zeros(10)) for name in "bc")
+    views = [a, b, c]
+    evidence = Evidence(make_nodes(views), 1.0)
+    for k in range(10):
+        rows = [(0, 2 * k, 1, k, 0.9), (0, 2 * k + 1, 1, k, 0.1), (0, 2 * k, 2, k, 0.9), (0, 2 * k + 1, 2, k, 0.1)]
+        va, i, vb, j, p = (np.array(column) for column in zip(*[*rows, (1, k, 2, k, 0.9)], strict=True))
+        evidence.add(Matches(np.full(5, k), va, i, vb, j, p, np.full(5, 2.0), p > 0.5))
+    table = as_table(identify(evidence, views), views).to_pandas()
+    assert set(table["person"]) == {0}
+    assert table["copy"].tolist() == [False, True] * 10 + [False] * 20
 
 
 def nodes(views: list[int]) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
