@@ -24,6 +24,12 @@ class RetrievalConfig(StageConfig):
     views_weight: float = Field(3.0, ge=0, le=8, description="Log-odds that full support of other views is worth")
     mask_existence: float = Field(0.5, gt=0, lt=1, description="Persons of at least this existence are masked")
     keep_sure: float = Field(0.85, ge=0.5, le=1, description="What the own view holds so sure is masked in any case")
+    reliable_views: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Other views may doubt what is less sure if they see this share of each other's persons",
+    )
     label_existence: float = Field(0.9, gt=0, lt=1, description="Persons of at least this existence teach a detector")
     min_existence_kept: float = Field(0.1, ge=0, le=0.5, description="Added boxes below this existence are not kept")
     same_person_iou: float = Field(0.5, gt=0, lt=1, description="Boxes of a frame that overlap more are one person")

@@ -24,9 +24,10 @@ LINK_S = 2.0
 
 
 def weigh(
-    rows: Rows, pool: Pool, view: int, evidence: Evidence, identity: Identity, tracked: bool, config: RetrievalConfig
+    rows: Rows, pool: Pool, view: int, evidence: Evidence, identity: Identity, tracked: bool, keep: float
 ) -> Rows:
-    """Tracklets with all evidence. What the tracker is sure of stays accepted, whatever other views do not see."""
+    """Tracklets with all evidence. What the tracker holds at least as sure as ``keep`` stays accepted, whatever other
+    views do not see."""
     here = pool.part(view)
     behind = np.flatnonzero(pool.row[here] >= 0) + here.start
     candidate = np.full(len(rows), -1, np.int64)
@@ -49,7 +50,7 @@ def weigh(
         place = np.where(own >= ACCEPTED, np.maximum(place, 0), place)
     existence = np.where(spoken, logistic(log_odds(base) + np.nan_to_num(place) + np.nan_to_num(views)), own)
     if tracked:
-        existence = np.where(own >= config.keep_sure, np.maximum(existence, ACCEPTED), existence)
+        existence = np.where(own >= keep, np.maximum(existence, ACCEPTED), existence)
     existence[known] = np.where(pool.reviewed[at], pool.own[at], existence[known])
     person: Ints = np.full(len(rows), NOBODY, np.int64)
     copy = np.zeros(len(rows), bool)
@@ -88,6 +89,10 @@ def _between(rows: Rows, known: np.ndarray, place: Floats, views: Floats) -> Non
 def without_repeats(rows: Rows) -> Rows:
     """Untracked candidates: beside a better one at the same place, one is no person of its own."""
     keep = best_of(rows.frame, rows.boxes, rows.existence, REPEAT_IOU)
+    # One person behind another overlaps him, too: other views tell them apart.
+    known = rows.person != NOBODY
+    key = rows.frame * (int(rows.person.max(initial=0)) + 1) + rows.person
+    keep |= known & ~rows.copy & ~np.isin(key, key[keep & known])
     existence = np.where(keep, rows.existence, REPEATED * rows.existence)
     return rows.with_(existence=existence)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from drape.errors import RecordingError
 from drape.progress import Progress, silent
@@ -15,13 +16,13 @@ from drape.retrieval.config import RetrievalConfig
 from drape.retrieval.decisions import decided, recalibrated
 from drape.retrieval.expected import expected_in
 from drape.retrieval.fusion import Learned, fuse, learn
-from drape.retrieval.gaps import better_boxes, filled, holes, sure_boxes
+from drape.retrieval.gaps import better_boxes, filled, holes, lost_share, sure_boxes
 from drape.retrieval.hypotheses import Hypotheses
 from drape.retrieval.identity import identify
 from drape.retrieval.intervals import likely_missed
-from drape.retrieval.motion import rehearse
+from drape.retrieval.motion import Skill, rehearse
 from drape.retrieval.others import links
-from drape.retrieval.persons import as_many_as, confirmed, weigh, without_repeats
+from drape.retrieval.persons import ACCEPTED, as_many_as, confirmed, weigh, without_repeats
 from drape.retrieval.pool import RetrievalView, pool_views
 from drape.retrieval.risk import missed_table, risk
 from drape.retrieval.rows import Rows, rows_of
@@ -104,10 +105,21 @@ def _weigh(
     evidence = fuse(pool, found, learned, config)
     identity = identify(pool, stretch.association.identities, found, evidence.existence)
     plain = [rows_of(view.tracklets) for view in stretch.views]
-    weighed = [
-        weigh(rows, pool, v, evidence, identity, view.tracked, config)
-        for v, (rows, view) in enumerate(zip(plain, stretch.views, strict=True))
+
+    def keeping(keep: Sequence[float]) -> list[Rows]:
+        return [
+            weigh(rows, pool, v, evidence, identity, view.tracked, keep[v])
+            for v, (rows, view) in enumerate(zip(plain, stretch.views, strict=True))
+        ]
+
+    weighed = keeping([ACCEPTED] * len(plain))
+    lost = [
+        lost_share(holes(rows, sure_boxes(rows), seen, Skill(), config), seen)
+        for rows, seen in (
+            (rows, expected_in(v, stretch.association.expected, pool.names, weighed)) for v, rows in enumerate(weighed)
+        )
     ]
+    weighed = keeping([_kept(np.delete(lost, v), config) for v in range(len(plain))])
     for v, view in enumerate(stretch.views):
         rows = weighed[v]
         expected = expected_in(v, stretch.association.expected, pool.names, weighed)
@@ -125,6 +137,15 @@ def _weigh(
             first = int(rows.tracklet.max(initial=following[v] - 1)) + 1
             rows = rows.followed_by(filled(gaps, skill, first, view.size)).sorted()
         yield rows, risk(view, rows, gaps, expected, skill, config)
+
+
+def _kept(lost: NDArray[np.float64], config: RetrievalConfig) -> float:
+    """From which existence on a view's own boxes stay: all that it accepts, unless other views rarely lose anybody.
+
+    Args:
+        lost: shares of persons that the other views lose.
+    """
+    return config.keep_sure if len(lost) and lost.mean() <= 1 - config.reliable_views else ACCEPTED
 
 
 def _joined(views: Sequence[RetrievalView], parts: list[list[pa.Table]]) -> dict[str, pa.Table]:
