@@ -8,14 +8,14 @@ from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
-from drape.anonymization import ReleaseConfig
+from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.fiftyone_io import stages
 
 from . import releases, targets
 from .base import DrapeOperator, Result, Steps
 from .forms import Problems, config_from, config_problems, config_section, settings
 
-SECTION = "release"
+SECTION, TERMS = "release", "terms"
 
 
 class ExportRelease(DrapeOperator):
@@ -31,6 +31,7 @@ class ExportRelease(DrapeOperator):
         target: Path | str,
         release_dataset: str | None = None,
         config: ReleaseConfig | Mapping[str, Any] | None = None,
+        terms: TermsConfig | Mapping[str, Any] | None = None,
         delegate: bool = False,
     ) -> Any:
         """Export the release of the recordings that a dataset or view holds.
@@ -40,13 +41,14 @@ class ExportRelease(DrapeOperator):
             target: folder of releases; each recording becomes a folder in it, named by the recording's id.
             release_dataset: name of the dataset to add the releases to; None for none.
             config: settings; what is left out has its default.
+            terms: whom the release is for, what is masked in every frame, who signs.
             delegate: queue the work for a worker instead of doing it now.
 
         Returns:
             FiftyOne's execution result; ``.result`` holds ``recordings``, ``frames``, ``masked_frames``,
             ``empty_frames``, ``unknown_frames`` and ``release_dataset``.
         """
-        params = settings(SECTION, config) | releases.params(target, release_dataset)
+        params = settings(SECTION, config) | settings(TERMS, terms) | releases.params(target, release_dataset)
         ctx = {"view": sample_collection.view(), "params": params}
         return foo.execute_operator(self.uri, ctx, request_delegation=delegate)
 
@@ -54,18 +56,21 @@ class ExportRelease(DrapeOperator):
         targets.target_field(ctx, inputs, "Export")
         releases.release_fields(ctx, inputs)
         config_section(inputs, ctx.params, SECTION, ReleaseConfig)
+        config_section(inputs, ctx.params, TERMS, TermsConfig)
 
     def problems(self, ctx: foo.ExecutionContext) -> Problems:
         found = targets.target_problems(ctx) or targets.stage_problems(ctx, "tracklets", "track_persons")
         if not found:
             found = releases.release_problems(ctx, targets.private_names(ctx))
-        return found | config_problems(ctx.params, SECTION, ReleaseConfig)
+        found |= config_problems(ctx.params, SECTION, ReleaseConfig)
+        return found | config_problems(ctx.params, TERMS, TermsConfig)
 
     def work(self, ctx: foo.ExecutionContext, steps: Steps) -> Result:
         config = config_from(ctx.params, SECTION, ReleaseConfig)
+        terms = config_from(ctx.params, TERMS, TermsConfig)
         target, name = releases.chosen(ctx)
         recordings = targets.recordings(ctx)
         steps.plan(len(recordings))
-        manifests = [stages.export(ctx.dataset, one, config, target, name, steps.begin()) for one in recordings]
+        manifests = [stages.export(ctx.dataset, one, config, target, name, steps.begin(), terms) for one in recordings]
         self.reload(ctx)
         return releases.summary(manifests, name)

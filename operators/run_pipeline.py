@@ -8,7 +8,7 @@ from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
-from drape.anonymization import ReleaseConfig
+from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
 from drape.detection import DetectionConfig, registered_detectors
 from drape.fiftyone_io import stages
@@ -28,6 +28,7 @@ SECTIONS = {
     "association": AssociationConfig,
     "retrieval": RetrievalConfig,
     "release": ReleaseConfig,
+    "terms": TermsConfig,
 }
 NEW, OPEN = "source", "dataset"
 
@@ -57,7 +58,8 @@ class RunPipeline(DrapeOperator):
             dataset_name: where a path is ingested to; a new dataset, or one of recordings.
             workspace: see ``ingest_recording``.
             release_dataset: name of the dataset to add the releases to; None for none.
-            config: settings by stage: ``detection``, ``tracking``, ``association``, ``retrieval``, ``release``.
+            config: settings by stage: ``detection``, ``tracking``, ``association``, ``retrieval``, ``release``,
+                ``terms``.
             delegate: queue the work for a worker instead of doing it now.
 
         Returns:
@@ -114,7 +116,9 @@ class RunPipeline(DrapeOperator):
             stages.track(dataset, one, config.tracking, steps.begin())
             stages.associate(dataset, one, config.association, steps.begin())
             stages.retrieve(dataset, one, config.retrieval, steps.begin())
-            manifests.append(stages.export(dataset, one, config.release, target, release_dataset, steps.begin()))
+            manifests.append(
+                stages.export(dataset, one, config.release, target, release_dataset, steps.begin(), config.terms)
+            )
         self._show(ctx, dataset.name)
         return {"dataset": dataset.name, **releases.summary(manifests, release_dataset)}
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from drape.anonymization import ReleaseConfig, verify_release
+from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
 from drape.cli_options import configure, with_options
 from drape.cli_output import err, out, show_counts, show_manifest, show_recording
 from drape.cli_progress import progress_bars
+from drape.cli_release import keys_app, verify_command
 from drape.cli_simulate import simulate_command
 from drape.cli_views import associate_command, retrieve_command
-from drape.detection import DetectionConfig
+from drape.detection import DetectionConfig, NoticeWarning
 from drape.errors import ConfigError, DrapeError
 from drape.mot import named_files, read_detections, write_tracks
 from drape.pipeline import PipelineConfig, Workspace, detect, export, ingest, run, track
@@ -120,12 +124,16 @@ app.command("retrieve")(retrieve_command)
 
 
 @app.command("export")
-@with_options(release=ReleaseConfig)
-def export_command(workspace: Work, out_folder: Out, config: ConfigFile = None, *, release: dict[str, Any]) -> None:
+@with_options(release=ReleaseConfig, terms=TermsConfig)
+def export_command(
+    workspace: Work, out_folder: Out, config: ConfigFile = None, *, release: dict[str, Any], terms: dict[str, Any]
+) -> None:
     """Write the masked release, verify it, and only then let it appear."""
-    settings = configure(_base(config).release, release)
+    base = _base(config)
+    settings = configure(base.release, release)
     with progress_bars() as progress:
-        manifest = export(Workspace.open(workspace), settings, out_folder, progress)
+        ws = Workspace.open(workspace)
+        manifest = export(ws, settings, out_folder, progress, configure(base.terms, terms))
     show_manifest(manifest)
 
 
@@ -136,6 +144,7 @@ def export_command(workspace: Work, out_folder: Out, config: ConfigFile = None, 
     association=AssociationConfig,
     retrieval=RetrievalConfig,
     release=ReleaseConfig,
+    terms=TermsConfig,
 )
 def run_command(
     source: Source,
@@ -148,6 +157,7 @@ def run_command(
     association: dict[str, Any],
     retrieval: dict[str, Any],
     release: dict[str, Any],
+    terms: dict[str, Any],
 ) -> None:
     """All stages: ingest, detect, track, associate, retrieve, export, verify.
 
@@ -160,18 +170,15 @@ def run_command(
         association=configure(base.association, association),
         retrieval=configure(base.retrieval, retrieval),
         release=configure(base.release, release),
+        terms=configure(base.terms, terms),
     )
     with progress_bars() as progress:
         manifest = run(source, workspace, out_folder, settings, progress)
     show_manifest(manifest)
 
 
-@app.command("verify")
-def verify_command(release: Annotated[Path, typer.Argument(help="A release folder")]) -> None:
-    """Check a release from its own files alone: offline, without sources, years later."""
-    with progress_bars() as progress:
-        verdict = verify_release(release, progress)
-    out.print(f"[green]verified[/green]: {len(verdict.get('views', {}))} view(s), every masked region holds its fill")
+app.command("verify")(verify_command)
+app.add_typer(keys_app, name="keys")
 
 
 @app.command("info")
@@ -184,8 +191,20 @@ def info_command(workspace: Annotated[Path, typer.Argument(help="A workspace fol
             show_counts(f"{record['stage']} ({record['seconds']:.1f} s)", record)
 
 
+def _show_warning(
+    ordinary: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any, **more: Any
+) -> None:
+    """What a model has to say about itself is one line; other warnings are shown as ever."""
+    if issubclass(category, NoticeWarning):
+        err.print(f"[yellow]note:[/yellow] {escape(str(message))}")
+    else:
+        ordinary(message, category, *place, **more)
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Errors a user can act on are one line and exit status 1."""
+    """Entry point. Errors a user can act on are one line and exit status 1, and so is what a model has to say."""
+    ordinary = warnings.showwarning
+    warnings.showwarning = partial(_show_warning, ordinary)
     try:
         app(arguments, prog_name="drape")
     except DrapeError as error:

@@ -17,7 +17,7 @@ from drape.association.model import AssociationModel, new_network
 from drape.association.network import Network
 from drape.association.placing import apply, place_views
 from drape.association.sets import Sets, gather, staying
-from drape.association.training import Trace, Trainer
+from drape.association.training import Trace, Trainer, pair_accuracies
 from drape.association.views import Instants, Ints, ViewBoxes, meet
 from drape.errors import RecordingError
 from drape.progress import Progress, silent
@@ -44,6 +44,7 @@ class History:
         floor_accuracy: its held-out synchronization accuracy, NaN without floors.
         networks: one trace per network.
         accuracy: held-out synchronization accuracy of each network.
+        views: the same of each view with the others, over the networks; a view that cannot be compared is absent.
         gap: seconds between instants taken as unrelated, as training ended.
     """
 
@@ -51,6 +52,7 @@ class History:
     floor_accuracy: float
     networks: list[Trace]
     accuracy: list[float]
+    views: dict[str, float]
     gap: float
 
 
@@ -99,8 +101,21 @@ def learn(
     model = AssociationModel(
         config, tuple(view.view for view in views), tuple(view.extent() for view in views), networks, blank
     )
-    history = History(floors, floor_accuracy, traces, accuracy, gaps[level])
+    of_views = _of_views([view.view for view in views], networks, sets, held, gaps[level])
+    history = History(floors, floor_accuracy, traces, accuracy, of_views, gaps[level])
     return model.calibrated(views, gaps[-1], instants), history
+
+
+def _of_views(
+    names: Sequence[str], networks: Sequence[Network], sets: Sets, held: Ints, gap: float
+) -> dict[str, float]:
+    """Held-out synchronization accuracy of each view with the others."""
+    found: dict[str, list[float]] = {}
+    for network in networks:
+        for pair, accuracy in pair_accuracies(network, sets, held, gap).items():
+            for view in pair:
+                found.setdefault(names[view], []).append(accuracy)
+    return {view: float(np.mean(values)) for view, values in found.items()}
 
 
 class _Ticker:

@@ -15,13 +15,19 @@ from drape import tables
 from drape.association.background import Move, camera_moves
 from drape.association.clocks import apply, estimate, unsynchronized
 from drape.association.config import AssociationConfig
-from drape.association.learning import History
+from drape.association.learning import History, learn
 from drape.association.model import AssociationModel
+from drape.association.move_score import Score
+from drape.association.moves import Alarm, agreement, moved_intervals, suspects, token_keys
+from drape.association.refit import fit_camera
 from drape.association.stage import Association, associate
 from drape.association.views import ViewBoxes
+from drape.boxes import Boxes
 from drape.errors import RecordingError
 from drape.progress import Progress, silent
 
+IN_STEP = 0.75
+"""Held-out synchronization accuracy from which a view is in step with the others; .5 is chance."""
 PART = "#"
 """What separates a view's id from the number of the place its camera stood at."""
 
@@ -79,58 +85,145 @@ def associate_recording(
         WeightsError: the model cannot be read, or does not know a view.
     """
     config = config or AssociationConfig()
+    pictures = backgrounds or {}
     clocks = estimate(views, None, progress) if len(views) > 1 else tables.empty(tables.CLOCKS)
-    moves = {name: camera_moves(b.times, b.pictures, b.people) for name, b in (backgrounds or {}).items()}
-    cameras = [part for view in views for part in _parts(_in_step(view, clocks), moves.get(view.view, []))]
-    known = AssociationModel.load(model) if model is not None else None
-    synchrony = [unsynchronized(clocks), _moved(views, moves)]
+    clocks, doubtful = _benefit_of_doubt(clocks)
+    seen = {name: camera_moves(b.times, b.pictures, b.people) for name, b in pictures.items()}
+    moves = moved_intervals(seen, {})
+    told: list[pa.Table] = []
     try:
-        found = associate(cameras, config, train, known, progress=progress)
+        known, history = _known(views, clocks, moves, config, train, model, progress)
+        unconfirmed = _unconfirmed(doubtful, history)
+        if unconfirmed:
+            clocks = _out_of_step(clocks, unconfirmed)
+            known, history = _known(views, clocks, moves, config, train, model, progress)
+        if known is not None and not all(view.view in pictures for view in views):
+            together = [_in_step(view, clocks, view.view) for view in views]
+            moves = moved_intervals(seen, _without(suspects(agreement(together, _score(known))), seen))
+        cameras = _cameras(views, clocks, moves)
+        if known is not None:
+            known, cameras = _refitted(known, cameras)
+        found = associate(cameras, config, None, known, progress=progress)
     except RecordingError as error:
         # Too little to learn from is no defect: each view stands alone then, and the curator is told.
+        clocks = _out_of_step(clocks, doubtful)
+        cameras, history = [], None
         nothing = [tables.empty(schema) for schema in (tables.PAIRS, tables.IDENTITIES, tables.EXPECTED)]
         found = Association(nothing[0], nothing[1], nothing[2], None, None)
-        synchrony.append(_alone(views, str(error)))
+        told.append(_alone(views, str(error)))
     pairs, identities, expected = _of_views(found, cameras)
-    told = pa.concat_tables(synchrony)
-    return AssociatedRecording(pairs, identities, expected, clocks, told, found.model, found.history)
+    synchrony = pa.concat_tables([unsynchronized(clocks), *told, moves])
+    return AssociatedRecording(pairs, identities, expected, clocks, synchrony, found.model, history)
 
 
-def _in_step(view: ViewBoxes, clocks: pa.Table) -> ViewBoxes:
-    """The view at corrected times, without what is not in step."""
-    instants = apply(clocks, view.view, view.times())
-    times = apply(clocks, view.view, view.time)
-    kept = view.at_times(times, np.unique(instants[np.isfinite(instants)]))
-    return kept.select(np.isfinite(times))
+def _benefit_of_doubt(clocks: pa.Table) -> tuple[pa.Table, set[str]]:
+    """Clocks in which views that nothing is known of keep the recording's own, and which views these are.
+
+    People who hardly move say nothing of time, and a recording may be short. Whether such a view is in step shows in
+    what can be learned with it.
+    """
+    rows = clocks.to_pylist()
+    known = {row["view"] for row in rows if row["in_sync"]}
+    doubtful = {row["view"] for row in rows if row["confidence"] == 0 and not row["in_sync"]} - known
+    return _with_step(clocks, doubtful, True), doubtful
 
 
-def _parts(view: ViewBoxes, moves: Sequence[Move]) -> list[ViewBoxes]:
-    """The view cut where its camera was moved; what was seen while it moved is left out."""
-    if not moves:
-        return [view]
-    starts = [-np.inf, *(move.after for move in moves)]
-    stops = [*(move.before for move in moves), np.inf]
-    parts = []
-    for number, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+def _out_of_step(clocks: pa.Table, views: set[str]) -> pa.Table:
+    return _with_step(clocks, views, False)
+
+
+def _with_step(clocks: pa.Table, views: set[str], in_step: bool) -> pa.Table:
+    rows = [{**row, "in_sync": in_step} if row["view"] in views else row for row in clocks.to_pylist()]
+    return pa.Table.from_pylist(rows, schema=clocks.schema)
+
+
+def _unconfirmed(doubtful: set[str], history: History | None) -> set[str]:
+    """Doubtful views that a model learned with them does not find in step."""
+    if history is None:
+        return set()
+    return {view for view in doubtful if history.views.get(view, 0.0) < IN_STEP}
+
+
+def _known(
+    views: Sequence[ViewBoxes],
+    clocks: pa.Table,
+    moves: pa.Table,
+    config: AssociationConfig,
+    train: Sequence[ViewBoxes] | None,
+    model: Path | None,
+    progress: Progress,
+) -> tuple[AssociationModel | None, History | None]:
+    """The model that is given, or one learned from every camera at its first place; None for fewer than two views."""
+    if model is not None:
+        return AssociationModel.load(model), None
+    if train is not None:
+        return learn(train, config, progress)
+    first = [camera for camera in _cameras(views, clocks, moves) if PART not in camera.view and len(camera)]
+    return learn(first, config, progress) if len(first) > 1 else (None, None)
+
+
+def _refitted(model: AssociationModel, cameras: Sequence[ViewBoxes]) -> tuple[AssociationModel, list[ViewBoxes]]:
+    """The model with every camera's later places, and the cameras it knows then.
+
+    A place that shows too few people to be learned is left out: its view stands alone there.
+    """
+    kept = [camera for camera in cameras if camera.view in model.cameras]
+    for camera in cameras:
+        if camera.view in model.cameras or PART not in camera.view:
+            continue
+        view, _, number = camera.view.partition(PART)
+        like = f"{view}{PART}{int(number) - 1}" if int(number) > 1 else view
+        others = [other for other in kept if other.view.partition(PART)[0] != view]
+        if like not in model.cameras or not len(camera):
+            continue
+        span = [_between(other, camera) for other in others]
+        try:
+            model = fit_camera(model, [*(o for o in span if len(o)), camera], camera.view, like)
+        except RecordingError:
+            continue
+        kept.append(camera)
+    return model, kept
+
+
+def _score(model: AssociationModel) -> Score:
+    def score(view_a: str, boxes_a: Boxes, view_b: str, boxes_b: Boxes) -> NDArray[np.float64]:
+        return model.log_odds(view_a, boxes_a, view_b, boxes_b)
+
+    return score
+
+
+def _between(view: ViewBoxes, span: ViewBoxes) -> ViewBoxes:
+    """What a view shows while another does."""
+    low, high = span.times().min(), span.times().max()
+    known = view.times()
+    part = view.select((view.time >= low) & (view.time <= high))
+    return part.at_times(part.time, known[(known >= low) & (known <= high)])
+
+
+def _without(found: Mapping[str, Sequence[Alarm]], seen: Mapping[str, Sequence[Move]]) -> dict[str, Sequence[Alarm]]:
+    """Alarms of views of which there are no pictures."""
+    return {view: alarms for view, alarms in found.items() if view not in seen}
+
+
+def _cameras(views: Sequence[ViewBoxes], clocks: pa.Table, moves: pa.Table) -> list[ViewBoxes]:
+    """Every view at corrected times, cut into the places where its camera stood, without what is not in step."""
+    out = []
+    for view in views:
         known = view.times()
-        part = view.select((view.time >= start) & (view.time <= stop))
-        part = part.at_times(part.time, known[(known >= start) & (known <= stop)])
-        parts.append(replace(part, view=f"{view.view}{PART}{number}" if number else view.view))
-    return parts
+        at, rows = token_keys(moves, view.view, known), token_keys(moves, view.view, view.time)
+        for key in dict.fromkeys(at.tolist()):
+            part = view.select(rows == key)
+            part = replace(part.at_times(part.time, known[at == key]), view=key)
+            out.append(_in_step(part, clocks, view.view))
+    return out
 
 
-def _moved(views: Sequence[ViewBoxes], moves: Mapping[str, Sequence[Move]]) -> pa.Table:
-    order = {view.view: k for k, view in enumerate(views)}
-    rows = [(name, move) for name in sorted(moves, key=lambda n: order.get(n, -1)) for move in moves[name]]
-    return tables.make(
-        tables.INTERVALS,
-        view=[name for name, _ in rows],
-        start=[move.before for _, move in rows],
-        stop=[move.noticed for _, move in rows],
-        label=["camera_moved"] * len(rows),
-        confidence=[move.confidence for _, move in rows],
-        reason=[_size_of(move) for _, move in rows],
-    )
+def _in_step(part: ViewBoxes, clocks: pa.Table, view: str) -> ViewBoxes:
+    """A part of a view at corrected times, without what is not in step."""
+    instants = apply(clocks, view, part.times())
+    times = apply(clocks, view, part.time)
+    kept = part.at_times(times, np.unique(instants[np.isfinite(instants)]))
+    return kept.select(np.isfinite(times))
 
 
 def _alone(views: Sequence[ViewBoxes], reason: str) -> pa.Table:
@@ -145,12 +238,6 @@ def _alone(views: Sequence[ViewBoxes], reason: str) -> pa.Table:
         confidence=[1.0] * len(shown),
         reason=[reason] * len(shown),
     )
-
-
-def _size_of(move: Move) -> str:
-    if np.isnan(move.shift):
-        return "The camera was moved: nothing of the earlier picture is seen any more"
-    return f"The camera was moved: the room shifted by {move.shift:.1%} of the picture's width"
 
 
 def _of_views(found: Association, cameras: Sequence[ViewBoxes]) -> tuple[pa.Table, pa.Table, pa.Table]:

@@ -56,11 +56,19 @@ def sync_accuracy(network: Network, sets: Sets, chosen: Ints, gap: float, encode
     Instants are compared that lie at least ``gap`` seconds apart; .5 is chance. Needs no label. NaN where nothing can
     be compared.
     """
+    won = pair_accuracies(network, sets, chosen, gap, encode)
+    return float(np.mean(list(won.values()))) if won else float("nan")
+
+
+def pair_accuracies(
+    network: Network, sets: Sets, chosen: Ints, gap: float, encode: Encode | None = None
+) -> dict[tuple[int, int], float]:
+    """The synchronization accuracy of every two views that can be compared; see :func:`sync_accuracy`."""
     encode = encode or network.encode
     count = len(chosen)
     time = sets.time[chosen]
     far = torch.from_numpy(np.abs(time[:, None] - time[None]) >= gap)
-    won: list[float] = []
+    won: dict[tuple[int, int], float] = {}
     with torch.no_grad():
         batches = [sets.batch(v, chosen) for v in range(len(sets.boxes))]
         points = [encode(b.boxes, torch.full((len(b.boxes),), v)) for v, b in enumerate(batches)]
@@ -74,8 +82,8 @@ def sync_accuracy(network: Network, sets: Sets, chosen: Ints, gap: float, encode
             if valid.any():
                 own = score.diagonal()
                 wins = ((own[:, None] > score) & valid).sum() + ((own[None] > score) & valid).sum()
-                won.append(float(wins) / (2 * float(valid.sum())))
-    return float(np.mean(won)) if won else float("nan")
+                won[(a, b)] = float(wins) / (2 * float(valid.sum()))
+    return won
 
 
 @dataclass

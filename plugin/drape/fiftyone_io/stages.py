@@ -11,7 +11,7 @@ import fiftyone as fo
 import pyarrow as pa
 
 from drape import pipeline
-from drape.anonymization import ReleaseConfig
+from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
 from drape.detection import DetectionConfig
 from drape.errors import WorkspaceError
@@ -162,6 +162,7 @@ def export(
     target: Path,
     release_dataset: str | None = None,
     progress: Progress = silent,
+    terms: TermsConfig | None = None,
 ) -> dict[str, Any]:
     """Write a recording's masked, verified release, and optionally a dataset of it.
 
@@ -174,6 +175,7 @@ def export(
         target: the release becomes the folder ``target / recording``.
         release_dataset: name of the dataset to add the release to; None for none.
         progress: counts frames.
+        terms: whom the release is for, what is masked always, who signs.
 
     Returns:
         The release's manifest.
@@ -185,7 +187,7 @@ def export(
     if reviewed.collect(dataset, ws):
         _publish(dataset, ws, progress)
     folder = target.expanduser().resolve() / recording
-    manifest = pipeline.export(ws, config, folder, progress)
+    manifest = pipeline.export(ws, config, folder, progress, terms)
     rollups.write_release_status(dataset, recording, "verified")
     _register(dataset, ws, "export")
     if release_dataset is not None:

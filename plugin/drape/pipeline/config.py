@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from drape.anonymization import ReleaseConfig
+from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
 from drape.config import StageConfig
 from drape.detection import DetectionConfig
@@ -24,6 +24,7 @@ class PipelineConfig(StageConfig):
     association: AssociationConfig = AssociationConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     release: ReleaseConfig = ReleaseConfig()
+    terms: TermsConfig = TermsConfig()
 
     @classmethod
     def from_yaml(cls, path: Path) -> PipelineConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from drape import tables
-from drape.anonymization import ReleaseConfig, export_release, read_manifest
+from drape.anonymization import ReleaseConfig, Terms, TermsConfig, export_release, read_manifest
 from drape.errors import RecordingError, ReleaseError
 from drape.pipeline.agreement import associate, retrieve
 from drape.pipeline.config import PipelineConfig
@@ -20,26 +20,39 @@ from drape.recording import load_recording
 
 
 def export(
-    ws: Workspace, config: ReleaseConfig | None = None, target: Path | str = "release", progress: Progress = silent
+    ws: Workspace,
+    config: ReleaseConfig | None = None,
+    target: Path | str = "release",
+    progress: Progress = silent,
+    terms: TermsConfig | None = None,
 ) -> dict[str, Any]:
     """Write the masked, verified release of a workspace.
 
-    A target that is already the finished release of the same inputs is left as it is.
+    A target that is already the finished release of the same inputs on the same terms is left as it is.
+
+    Args:
+        ws: the workspace, tracked.
+        config: what is masked, and how.
+        target: the release's folder.
+        progress: counts frames.
+        terms: whom the release is for, what is masked always, who signs; see ``TermsConfig``.
 
     Returns:
         The release's manifest.
 
     Raises:
+        ConfigError: the terms cannot be read.
         ReleaseError, VerificationError: nothing was released, and why.
     """
     config = config or ReleaseConfig()
+    agreed = (terms or TermsConfig()).terms()
     target = Path(target).expanduser().resolve()
     with ws.locked():
         watch = Stopwatch()
         for view in ws.recording.views:
             check_source(view)
             made(ws, "tracklets", view)
-        stamp = digest("anonymization", config, _release_inputs(ws))
+        stamp = digest("anonymization", config, _release_inputs(ws, agreed))
         if target.exists():
             return _already(target, stamp)
         manifest = export_release(
@@ -51,6 +64,8 @@ def export(
             target=target,
             provenance=_provenance(ws, stamp),
             progress=progress,
+            terms=agreed,
+            missed=ws.missed if ws.has("missed") else None,
         )
         views = {v: {"digest": stamp, "outputs": {}, "counts": {}} for v in (w.id for w in ws.recording.views)}
         ws.write_record("export", run_record("export", config, ws.recording, views, watch.seconds))
@@ -67,13 +82,16 @@ def _already(target: Path, stamp: str) -> dict[str, Any]:
     return manifest
 
 
-def _release_inputs(ws: Workspace) -> dict[str, str]:
+def _release_inputs(ws: Workspace, terms: Terms) -> dict[str, str]:
     kinds = ("frames", "covered")
     views = ws.recording.views
     files = {f"{kind}/{v.id}": tables.sha256(ws.path(kind, v.id)) for v in views for kind in kinds}
     files |= {f"persons/{v.id}": tables.sha256(ws.persons_path(v.id)) for v in views}
     reviewed = [v.id for v in views if ws.path("reviewed", v.id).is_file()]
     files |= {f"reviewed/{v}": tables.sha256(ws.path("reviewed", v)) for v in reviewed}
+    if ws.has("missed"):
+        files |= {f"missed/{v.id}": tables.sha256(ws.path("missed", v.id)) for v in views}
+    files |= {f"terms/{name}": value for name, value in terms.inputs().items()}
     return files | {f"media/{v.id}": v.sha256 for v in views}
 
 
@@ -115,4 +133,4 @@ def run(
     track(ws, config.tracking, progress)
     associate(ws, config.association, progress)
     retrieve(ws, config.retrieval, progress)
-    return export(ws, config.release, target, progress)
+    return export(ws, config.release, target, progress, config.terms)
