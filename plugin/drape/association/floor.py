@@ -48,6 +48,13 @@ def whole(view: ViewBoxes) -> NDArray[np.bool_]:
     return (x1 >= edge) & (y1 >= edge) & (x2 <= width - edge) & (y2 <= height - edge)
 
 
+def footed(view: ViewBoxes) -> NDArray[np.bool_]:
+    """Which boxes show the feet: the picture's lower edge does not cut them, (N,)."""
+    width, height = view.extent()
+    out: NDArray[np.bool_] = view.boxes[:, 3] <= height - EDGE * max(width, height)
+    return out
+
+
 def fit_floor(view: ViewBoxes, rng: np.random.Generator) -> Floor | None:
     """The view's floor, from the boxes that no edge cuts; None where too few agree on one."""
     rows = np.flatnonzero(whole(view))
@@ -57,7 +64,7 @@ def fit_floor(view: ViewBoxes, rng: np.random.Generator) -> Floor | None:
     points = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3], np.ones(len(boxes))], axis=1)
     height = boxes[:, 3] - boxes[:, 1]
     slope = _refine(points, height, _sample(points, height, rng))
-    if slope is None or not 0.02 < slope[1] < 0.95:
+    if slope is None or not 0.02 < slope[1] < 2.0:
         return None
     fit = float(np.mean(_errors(points, height, slope) < TOLERANCE))
     return Floor(slope, _matrix(slope, view.extent()), fit)

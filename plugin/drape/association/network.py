@@ -21,6 +21,8 @@ FLOOR_EDGE = 0.005
 BLUR_RADIUS = 6.0
 """Distance from the camera at which floor positions are twice as uncertain as below it, in person heights."""
 FARTHEST = 60.0
+STEEPEST = 0.9
+"""A camera this little above the heads (height of a box per distance from the horizon) cannot tell feet from heads."""
 WIDEST = 2.0
 
 
@@ -98,8 +100,9 @@ class Ground(nn.Module):
         """Common floor positions (N, 2) and distances from the own camera (N,) of boxes (N, 4), in person heights."""
         u, v = (boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]
         a, b, c = self.slope[camera].unbind(-1)
-        from_head = (boxes[:, 1] + a * u + c) / (1 - b).clamp_min(0.05)
-        v = torch.where(v > self.bottom[camera] - FLOOR_EDGE, torch.maximum(v, from_head), v)
+        from_head = (boxes[:, 1] + a * u + c) / (1 - b).clamp_min(1 - STEEPEST)
+        hidden = (v > self.bottom[camera] - FLOOR_EDGE) & (b < STEEPEST)
+        v = torch.where(hidden, torch.maximum(v, from_head), v)
         point = torch.stack([u, v, torch.ones_like(u)], dim=-1)[..., None]
         bent = self.matrix[camera] @ (torch.eye(3, device=boxes.device) + self.bend[camera])
         return _dehomogenize(bent @ point), _dehomogenize(self.own[camera] @ point).norm(dim=-1)

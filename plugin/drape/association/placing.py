@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from drape.association.floor import Floor, fit_floor, whole
+from drape.association.floor import Floor, fit_floor, footed
 from drape.association.network import Network
 from drape.association.sets import unit_boxes
 from drape.association.views import Floats, Instants, Ints, ViewBoxes
@@ -41,7 +41,7 @@ def place_views(views: Sequence[ViewBoxes], instants: Instants, gap: float, rng:
     coordinates = {v: _own_floor(views[v], floor) for v, floor in fitted.items()}
     usable: list[Ints] = [np.zeros(len(view), np.int64) for view in views]
     for v, x in coordinates.items():
-        usable[v] = ((np.hypot(x[:, 0], x[:, 1]) < FAR) & whole(views[v])).astype(np.int64)
+        usable[v] = ((np.hypot(x[:, 0], x[:, 1]) < FAR) & footed(views[v])).astype(np.int64)
     rows = {(a, b): together(instants, a, b, usable, gap, rng) for a, b in combinations(sorted(fitted), 2)}
     poses = arrange(coordinates, rows)
     return Placing(

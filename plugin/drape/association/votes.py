@@ -18,7 +18,7 @@ from drape.association.views import Floats, Instants, Ints
 
 CELL = 0.3
 """Side of a cell of shifts, in person heights."""
-REACH = 18.0
+REACH = 24.0
 """Longest shift considered, in person heights."""
 FAR = 12.0
 """People farther from the camera than this are placed too badly to vote, in person heights."""
