@@ -10,11 +10,9 @@ from drape.config import StageConfig
 class AssociationConfig(StageConfig):
     """Settings of association.
 
-    Network, losses and synchronization task follow Self-MVA (Chen et al. 2025). The defaults were chosen in few trials
-    on MVOR (days 1-3) and 200 instants of WILDTRACK, with their labels in view: figures on these two are fitted in that
-    sense. Learning rate, temperature and the weight of what stays in one place are also what held-out synchronization
-    accuracy, which needs no label, prefers there: a temperature of 1 over-trusts sets whose members walk together, and
-    without ``stay_weight`` crowded, noisy detections are learned much worse. ``match_probability`` is a choice for
+    Network, losses and synchronization task follow Self-MVA (Chen et al. 2025). The defaults were chosen in a few
+    single runs on MVOR (days 1-3) and 200 instants of WILDTRACK, with their labels in view: figures on these two are
+    fitted in that sense, and no setting was varied alone over several seeds. ``match_probability`` is a choice for
     recall: it hardly matters on MVOR and trades precision for recall on WILDTRACK.
     """
 
