@@ -17,6 +17,7 @@ from drape.association.model import AssociationModel, new_network
 from drape.association.network import Network
 from drape.association.placing import apply, place_views
 from drape.association.sets import Sets, gather, staying
+from drape.association.threads import one_thread
 from drape.association.training import Trace, Trainer, pair_accuracies
 from drape.association.views import Instants, Ints, ViewBoxes, meet
 from drape.errors import RecordingError
@@ -56,6 +57,7 @@ class History:
     gap: float
 
 
+@one_thread
 def learn(
     views: Sequence[ViewBoxes], config: AssociationConfig | None = None, progress: Progress = silent
 ) -> tuple[AssociationModel, History]:

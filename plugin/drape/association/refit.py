@@ -13,6 +13,7 @@ from drape.association.losses import synchronization
 from drape.association.model import AssociationModel
 from drape.association.network import Network
 from drape.association.sets import Sets, agreement, gather
+from drape.association.threads import one_thread
 from drape.association.views import Instants, Ints, ViewBoxes, meet
 from drape.errors import RecordingError
 
@@ -24,6 +25,7 @@ FEWEST_INSTANTS = 8
 NEAR_S = 2.0
 
 
+@one_thread
 def fit_camera(
     model: AssociationModel,
     views: Sequence[ViewBoxes],

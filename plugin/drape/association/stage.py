@@ -16,6 +16,7 @@ from drape.association.identities import Evidence, as_table, identify, make_node
 from drape.association.learning import History, learn
 from drape.association.matching import Appearance, as_pairs, match_views
 from drape.association.model import AssociationModel
+from drape.association.threads import one_thread
 from drape.association.views import ViewBoxes, meet
 from drape.progress import Progress, silent
 
@@ -42,6 +43,7 @@ class Association:
         return None if self.model is None else self.model.calibration
 
 
+@one_thread
 def associate(
     views: Sequence[ViewBoxes],
     config: AssociationConfig | None = None,
