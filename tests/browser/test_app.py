@@ -31,7 +31,15 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 VIDEO = "[data-cy=modal-looker-container]"
-OPERATORS = ("ingest_recording", "detect_candidates", "track_persons", "export_release", "run_pipeline")
+OPERATORS = (
+    "ingest_recording",
+    "detect_candidates",
+    "track_persons",
+    "associate_views",
+    "retrieve_missed",
+    "export_release",
+    "run_pipeline",
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.operators as foo
+import numpy as np
 import pytest
 from drape.errors import WorkspaceError
 from drape.pipeline import PipelineConfig
@@ -14,7 +15,7 @@ from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import ExecutionError
 from support import blobs
 from support.plugin import plugin_module
-from support.theatre import BLOBS, URI, Theatre
+from support.theatre import BLOBS, QUICK, URI, Theatre
 
 base = plugin_module("operators.base")
 
@@ -37,6 +38,12 @@ def test_the_operators_one_after_another_from_python(theatre: Theatre, tmp_path:
     run = theatre.operator("track_persons")(theatre.dataset)
     assert run.result["persons"] == sum(ws.persons(view.id).num_rows for view in ws.recording.views)
     assert run.result["tracklets"] > 3
+    run = theatre.operator("associate_views")(theatre.dataset, QUICK)
+    pairs = ws.whole("pairs")
+    assert run.result["matched"] == 2 * int(np.sum(pairs.column("matched").to_numpy(zero_copy_only=False))) > 0
+    run = theatre.operator("retrieve_missed")(theatre.dataset)
+    accepted = [int((ws.persons(v.id).column("existence").to_numpy() >= 0.5).sum()) for v in ws.recording.views]
+    assert run.result["persons"] == sum(accepted)
     run = theatre.operator("export_release")(theatre.dataset, tmp_path / "out", f"{theatre.name}-public")
     assert run.result["frames"] == 100
     assert run.result["masked_frames"] + run.result["empty_frames"] == 100
@@ -47,7 +54,7 @@ def test_the_operators_one_after_another_from_python(theatre: Theatre, tmp_path:
 @pytest.mark.slow
 def test_all_in_one_on_a_source_by_a_worker(theatre: Theatre, tmp_path: Path) -> None:
     operator = theatre.operator("run_pipeline")
-    config = {"detection": BLOBS, "release": {"margin_x": 0.25}}
+    config = {"detection": BLOBS, "association": QUICK, "release": {"margin_x": 0.25}}
     queued = operator(theatre.source, tmp_path / "out", theatre.name, theatre.work, config=config, delegate=True)
     assert queued.delegated
     assert not fo.dataset_exists(theatre.name)
@@ -71,7 +78,7 @@ def test_all_in_one_on_the_open_dataset_touches_only_the_selection(theatre: Thea
     blobs.make_recording(tmp_path / "second", views=1, frames=8, seed=5)
     theatre.operator("ingest_recording")(tmp_path / "second", theatre.name, workspace=theatre.work)
     dataset = theatre.dataset
-    config = PipelineConfig.model_validate({"detection": BLOBS})
+    config = PipelineConfig.model_validate({"detection": BLOBS, "association": QUICK})
     run = theatre.operator("run_pipeline")(
         dataset.match(fo.ViewField("recording") != first), tmp_path / "out", config=config
     )

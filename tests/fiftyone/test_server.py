@@ -13,7 +13,15 @@ from support.database import ROOT, Server
 from support.plugin import plugin_module
 from support.theatre import URI, Theatre
 
-OPERATORS = ["ingest_recording", "detect_candidates", "track_persons", "export_release", "run_pipeline"]
+OPERATORS = [
+    "ingest_recording",
+    "detect_candidates",
+    "track_persons",
+    "associate_views",
+    "retrieve_missed",
+    "export_release",
+    "run_pipeline",
+]
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ from support import blobs
 
 URI = "@drape/drape"
 BLOBS = {"preset": "blobs"}
+QUICK = {"steps": 20, "floor_steps": 20, "seeds": 1}
+"""Association that learns little, but in a second."""
 
 
 class Theatre:
@@ -66,6 +68,16 @@ class Theatre:
 
         self.detected()
         fiftyone_io.track(self.dataset, self.recording, TrackingConfig())
+        return self
+
+    def retrieved(self) -> Theatre:
+        from drape import fiftyone_io
+        from drape.association import AssociationConfig
+        from drape.retrieval import RetrievalConfig
+
+        self.tracked()
+        fiftyone_io.associate(self.dataset, self.recording, AssociationConfig(**QUICK))
+        fiftyone_io.retrieve(self.dataset, self.recording, RetrievalConfig())
         return self
 
     def exported(self, target: Path, release_dataset: str | None = None) -> dict[str, Any]:

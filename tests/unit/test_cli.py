@@ -10,17 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drape.anonymization import ReleaseConfig
+from drape.anonymization import ReleaseConfig, TermsConfig
+from drape.association import AssociationConfig
 from drape.cli_options import configure, with_options
 from drape.detection import DetectionConfig
 from drape.errors import ConfigError
+from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
 from support import blobs
 from support.command import content, drape, start
 from support.walkers import walk
 
-COMMANDS = ("ingest", "detect", "track", "run", "export", "verify", "info")
+COMMANDS = (
+    *("simulate", "ingest", "detect", "track", "associate", "retrieve"),
+    *("run", "export", "verify", "info", "keys"),
+)
 DETECTOR = ("--preset", "blobs", "--segment-frames", "16", "--batch-size", "8")
+QUICK = ("--steps", "20", "--floor-steps", "20", "--seeds", "1")
+"""Association that learns little, but in a second."""
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +41,9 @@ def test_help_names_every_command_and_setting() -> None:
     text = drape("--help").stdout
     assert all(command in text for command in COMMANDS)
     text = drape("run", "--help").stdout
-    for model in (DetectionConfig, TrackingConfig, ReleaseConfig):
+    for model in (DetectionConfig, TrackingConfig, AssociationConfig, RetrievalConfig, ReleaseConfig, TermsConfig):
         for name in model.model_fields:
-            assert f"--{name.replace('_', '-')}" in text
+            assert f"-{name.replace('_', '-')}" in text
 
 
 @pytest.mark.slow
@@ -46,6 +53,8 @@ def test_stage_by_stage(videos: Path, tmp_path: Path) -> None:
         ("ingest", videos, "--workspace", work),
         ("detect", "--workspace", work, *DETECTOR),
         ("track", "--workspace", work, "--smoothing-s", "0.2"),
+        ("associate", "--workspace", work, *QUICK),
+        ("retrieve", "--workspace", work),
         ("export", "--workspace", work, "--out", release, "--fill", "blur"),
         ("verify", release),
     ):
@@ -167,21 +176,21 @@ def test_killed_at_ten_points_nothing_is_released_and_the_resumed_run_is_bit_ide
     """``kill -9`` at ten random points of ``drape run``, each run going on from where the last one died."""
     whole = tmp_path / "whole"
     begun = time.monotonic()
-    done = drape("run", videos, "-w", tmp_path / "w0", "-o", whole, *DETECTOR)
+    done = drape("run", videos, "-w", tmp_path / "w0", "-o", whole, *DETECTOR, *QUICK)
     assert done.returncode == 0, done.stderr
     seconds = time.monotonic() - begun
     rng = np.random.default_rng(20)
     killed = 0
     for point in range(20):
         work, release = tmp_path / f"w{point + 1}", tmp_path / f"r{point + 1}"
-        process = start("run", videos, "-w", work, "-o", release, *DETECTOR)
+        process = start("run", videos, "-w", work, "-o", release, *DETECTOR, *QUICK)
         time.sleep(float(rng.uniform(0.2, 0.9)) * seconds)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             killed += not release.exists()
         process.wait()
         assert not release.exists() or content(release) == content(whole)
-        resumed = drape("run", videos, "-w", work, "-o", release, *DETECTOR)
+        resumed = drape("run", videos, "-w", work, "-o", release, *DETECTOR, *QUICK)
         assert resumed.returncode == 0, resumed.stderr
         assert content(release) == content(whole)
         assert [p.name for p in tmp_path.iterdir() if p.name.startswith(f".r{point + 1}.")] == []

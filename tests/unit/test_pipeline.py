@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from drape import tables
 from drape.anonymization import ReleaseConfig, verify_release
+from drape.association import AssociationConfig
 from drape.detection import DetectionConfig
 from drape.errors import MediaError, RecordingError, ReleaseError, WorkspaceError
 from drape.evaluation.exposure import exposure
@@ -41,7 +42,8 @@ def done(
 
 def config(**release: object) -> PipelineConfig:
     detection = DetectionConfig(preset="blobs", segment_frames=16, batch_size=8)
-    return PipelineConfig(detection=detection, release=ReleaseConfig(**release))
+    association = AssociationConfig(steps=20, floor_steps=20, seeds=1)
+    return PipelineConfig(detection=detection, association=association, release=ReleaseConfig(**release))
 
 
 def truth_table(rows: np.ndarray, least_visible: float) -> object:
@@ -73,7 +75,7 @@ def test_every_frame_has_a_decision_and_its_time(done: tuple) -> None:
 
 def test_records_say_what_led_to_what_and_nothing_private(videos: tuple, done: tuple) -> None:
     ws, release, manifest = done
-    assert [r["stage"] for r in ws.records()] == ["ingest", "detect", "track", "export"]
+    assert [r["stage"] for r in ws.records()] == ["ingest", "detect", "track", "associate", "retrieve", "export"]
     detected = ws.record("detect")
     assert detected["detector"]["name"] == "blobs"
     assert detected["views"]["view1"]["counts"]["unknown_frames"] == 0

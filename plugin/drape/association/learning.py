@@ -27,6 +27,8 @@ BLOCKS = 24
 """Held-out instants come in blocks of time, so that their neighbours are not learned from."""
 MOST_HELD = 60
 FEWEST_INSTANTS = 16
+LOOKS = 4
+"""Most steps per instant: a short recording has nothing more to say after that."""
 GOOD_FLOOR = 0.6
 """Held-out synchronization accuracy from which floors are believed."""
 TRIAL_STEPS = 150
@@ -85,6 +87,7 @@ def learn(
     gaps = _gaps(instants, config.gaps_s)
     sets = gather(views, instants, [_weights(view, gaps[-1], config, rng) for view in views])
     train, held = _split(len(instants), config.held_out)
+    config = config.model_copy(update={"steps": min(config.steps, LOOKS * len(train))})
     total = config.floor_steps + config.steps * config.seeds
     ticker = _Ticker(progress, total)
     base, floors, floor_accuracy = _floors(views, instants, sets, (train, held), gaps, config, ticker)
