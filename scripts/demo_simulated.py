@@ -109,6 +109,7 @@ def _workspace_folder(out: Path, source: Path, setting: Setting) -> Path:
 def into_fiftyone(source: Path, out: Path, config: PipelineConfig, progress: Progress) -> None:
     """Make the dataset drape-demo of the workspace; what the stages have computed is not computed again."""
     import fiftyone as fo
+    from drape import fiftyone_io
     from drape.fiftyone_io import stages as on_dataset
 
     if fo.dataset_exists("drape-demo"):
@@ -118,3 +119,5 @@ def into_fiftyone(source: Path, out: Path, config: PipelineConfig, progress: Pro
     on_dataset.track(dataset, recording, config.tracking, progress)
     on_dataset.associate(dataset, recording, config.association, progress)
     on_dataset.retrieve(dataset, recording, config.retrieval, progress)
+    workspace = fiftyone_io.workspace(dataset, recording)
+    fiftyone_io.import_simulated_truth(dataset, workspace, out / "recording", progress)

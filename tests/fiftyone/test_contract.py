@@ -42,6 +42,7 @@ def test_frame_fields_and_sources_are_those_of_the_schema() -> None:
         schema.CANDIDATES,
         schema.PERSONS,
         schema.MISSED,
+        schema.GROUND_TRUTH,
     }
     assert set(tables.SOURCES) | set(tables.REASONS) <= names(section("Frame fields"))
 

@@ -19,6 +19,7 @@ INTERVALS = "intervals"
 CANDIDATES = "frames.candidates"
 PERSONS = "frames.persons"
 MISSED = "frames.missed"
+GROUND_TRUTH = "frames.ground_truth"
 PERSON = "person"
 
 IDENTITY: dict[str, type[fo.Field]] = {
@@ -93,9 +94,9 @@ def declare(dataset: fo.Dataset) -> None:
         DatasetError: a field of one of the names exists with another type.
     """
     declare_fields(dataset, {**IDENTITY, **ROLLUPS})
-    _declare_label(dataset, INTERVALS, fo.TemporalDetections)
+    declare_label(dataset, INTERVALS, fo.TemporalDetections)
     for name in _DETECTIONS:
-        _declare_label(dataset, f"frames.{name}", fo.Detections)
+        declare_label(dataset, f"frames.{name}", fo.Detections)
     declare_fields(dataset, {f"frames.{name}": ftype for name, ftype in _ATTRIBUTES.items()})
     declare_indexes(dataset, INDEXED)
     _arrange(dataset)
@@ -119,7 +120,12 @@ def declare_indexes(dataset: fo.Dataset, names: tuple[str, ...]) -> None:
             dataset.create_index(name)
 
 
-def _declare_label(dataset: fo.Dataset, name: str, label: type[fo.Label]) -> None:
+def declare_label(dataset: fo.Dataset, name: str, label: type[fo.Label]) -> None:
+    """Add a label field.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
     present = dataset.get_field(name)
     if present is None:
         _add(dataset, name, fo.EmbeddedDocumentField, embedded_doc_type=label)

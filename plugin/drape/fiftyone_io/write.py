@@ -47,7 +47,7 @@ def write_candidates(dataset: fo.Dataset, ws: Workspace, progress: Progress = si
         return {"confidence": floats(table, "score")}
 
     for view in ws.recording.views:
-        _write_view(dataset, ws, view, schema.CANDIDATES, ws.candidates(view.id), columns, progress)
+        write_view(dataset, ws, view, schema.CANDIDATES, ws.candidates(view.id), columns, progress)
 
 
 @database()
@@ -66,7 +66,7 @@ def write_persons(
         DatasetError: the recording is not in the dataset, or the database cannot be used.
     """
     for name, table in persons.items():
-        _write_view(
+        write_view(
             dataset,
             ws,
             ws.recording.view(name),
@@ -87,7 +87,7 @@ def write_missed(dataset: fo.Dataset, ws: Workspace, progress: Progress = silent
     """
     for view in ws.recording.views:
         columns = partial(missed_columns, ws.recording.id, view.id)
-        _write_view(dataset, ws, view, schema.MISSED, ws.missed(view.id), columns, progress)
+        write_view(dataset, ws, view, schema.MISSED, ws.missed(view.id), columns, progress)
 
 
 def person_columns(recording: str, view: str, table: pa.Table) -> dict[str, list[Any]]:
@@ -183,7 +183,7 @@ def write_frames(
     collection.set_values(field, {sample: values}, key_field="id", validate=False)
 
 
-def _write_view(
+def write_view(
     dataset: fo.Dataset, ws: Workspace, view: View, field: str, table: pa.Table, columns: Columns, progress: Progress
 ) -> None:
     collection, sample = datasets.one(dataset, ws.recording.id, view.id)
