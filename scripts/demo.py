@@ -23,8 +23,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "demo-output", help="folder for everything that is made")
     parser.add_argument("--real", action="store_true", help="real video and a real detector instead of the simulator")
     parser.add_argument("--app", action="store_true", help="also make the FiftyOne dataset drape-demo")
-    parser.add_argument("--site", default="new", help="family of the simulated site")
-    parser.add_argument("--seed", type=int, default=3, help="which site and which operation")
+    parser.add_argument("--site", default="gowned", help="family of the simulated site")
+    parser.add_argument("--seed", type=int, default=4, help="which site and which operation")
     parser.add_argument("--seconds", type=float, default=24.0, help="length of the simulated recording")
     arguments = parser.parse_args()
     out: Path = arguments.out

@@ -14,6 +14,7 @@ from drape.retrieval import RetrievalConfig, retrieve
 from drape.retrieval.fusion import fuse, learn
 from drape.retrieval.learning import ViewModel, fit_places, fit_views
 from drape.retrieval.others import Links, links, support
+from drape.retrieval.persons import DOUBTED
 from drape.retrieval.places import EXACT, fold_of, survey
 from drape.retrieval.pool import pool_views
 from drape.retrieval.suppression import best_of
@@ -129,6 +130,8 @@ def test_other_views_doubt_but_never_take_away_what_the_tracker_is_sure_of(recor
     out = retrieve(recording.views, pairs.set_column(7, pairs.schema.field("probability"), pa.array(probability)))
     rows = {(f, t): e for f, t, e in _rows(out.persons["view1"], "frame", "tracklet", "existence")}
     lowered = 0
+    for f, t, _, old in _rows(tracklets, "frame", "tracklet", "candidate", "existence"):
+        assert rows[f, t] >= min(old, DOUBTED) - 1e-6, "what a release masks stays masked"
     for f, t, c, old in _rows(tracklets, "frame", "tracklet", "candidate", "existence"):
         if (f, c) in his and old >= RetrievalConfig().keep_sure:
             assert rows[f, t] >= 0.5

@@ -13,6 +13,9 @@ from drape.retrieval.rows import NOBODY, Rows
 from drape.retrieval.suppression import best_of, covered
 
 ACCEPTED = 0.5
+DOUBTED = 0.2
+"""Least existence that doubt of other views leaves to a box that its own view gave as much: twice what a release masks
+from."""
 ASSOCIATED = 2
 """Position of the source in ``tables.SOURCES``."""
 REPEAT_IOU = 0.6
@@ -51,6 +54,8 @@ def weigh(
     existence = np.where(spoken, logistic(log_odds(base) + np.nan_to_num(place) + np.nan_to_num(views)), own)
     if tracked:
         existence = np.where(own >= keep, np.maximum(existence, ACCEPTED), existence)
+        # Doubt of other views may cost a box its acceptance, never its mask.
+        existence = np.maximum(existence, np.minimum(own, DOUBTED))
     existence[known] = np.where(pool.reviewed[at], pool.own[at], existence[known])
     person: Ints = np.full(len(rows), NOBODY, np.int64)
     copy = np.zeros(len(rows), bool)
