@@ -102,7 +102,8 @@ def associate_recording(
             moves = moved_intervals(seen, _without(suspects(agreement(together, _score(known))), seen))
         cameras = _cameras(views, clocks, moves)
         if known is not None:
-            known, cameras = _refitted(known, cameras)
+            known, cameras, strangers = _refitted(known, cameras)
+            told += [_alone([replace(camera, view=_view_of(camera))], reason) for camera, reason in strangers]
         found = associate(cameras, config, None, known, progress=progress)
     except RecordingError as error:
         # Too little to learn from is no defect: each view stands alone then, and the curator is told.
@@ -162,12 +163,15 @@ def _known(
     return learn(first, config, progress) if len(first) > 1 else (None, None)
 
 
-def _refitted(model: AssociationModel, cameras: Sequence[ViewBoxes]) -> tuple[AssociationModel, list[ViewBoxes]]:
-    """The model with every camera's later places, and the cameras it knows then.
+def _refitted(
+    model: AssociationModel, cameras: Sequence[ViewBoxes]
+) -> tuple[AssociationModel, list[ViewBoxes], list[tuple[ViewBoxes, str]]]:
+    """The model with every camera's later places, the cameras it knows then, and those it does not, with the reason.
 
     A place that shows too few people to be learned is left out: its view stands alone there.
     """
     kept = [camera for camera in cameras if camera.view in model.cameras]
+    left: list[tuple[ViewBoxes, str]] = []
     for camera in cameras:
         if camera.view in model.cameras or PART not in camera.view:
             continue
@@ -179,10 +183,15 @@ def _refitted(model: AssociationModel, cameras: Sequence[ViewBoxes]) -> tuple[As
         span = [_between(other, camera) for other in others]
         try:
             model = fit_camera(model, [*(o for o in span if len(o)), camera], camera.view, like)
-        except RecordingError:
+        except RecordingError as error:
+            left.append((camera, str(error)))
             continue
         kept.append(camera)
-    return model, kept
+    return model, kept, left
+
+
+def _view_of(camera: ViewBoxes) -> str:
+    return camera.view.partition(PART)[0]
 
 
 def _score(model: AssociationModel) -> Score:
