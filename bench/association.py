@@ -97,10 +97,10 @@ def simulated(count: int, seed: int = 0) -> Labelled:
     scene = Scene(config)
     rng = np.random.default_rng(seed)
     views, persons = [], []
-    for name in scene.views:
+    for number, name in enumerate(scene.views):
         rows = []
-        for frame in range(scene.num_frames(name)):
-            truth = scene.truth_only(name, frame)
+        for frame in range(scene.num_frames(number)):
+            truth = scene.truth_only(number, frame)
             real = (truth.kind == KINDS.index("person")) & (truth.visible * truth.in_frame >= LEAST_VISIBLE)
             for box, person in zip(truth.boxes[real], truth.person[real], strict=True):
                 if rng.random() >= MISSED:
@@ -110,7 +110,7 @@ def simulated(count: int, seed: int = 0) -> Labelled:
                 x, y, h = rng.uniform(0, config.width - 60), rng.uniform(0, config.height - 120), rng.uniform(50, 120)
                 rows.append((frame, x, y, x + h / 2, y + h, rng.uniform(0.1, 0.6), -1))
         array = np.array(rows)
-        frames, times = array[:, 0].astype(np.int64), np.arange(scene.num_frames(name)) / SIMULATED_FPS
+        frames, times = array[:, 0].astype(np.int64), np.arange(scene.num_frames(number)) / SIMULATED_FPS
         size = (config.width, config.height)
         views.append(plain(name, frames, times[frames], array[:, 1:5], array[:, 5], size=size, instants=times))
         persons.append(array[:, 6].astype(np.int64))
