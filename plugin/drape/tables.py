@@ -154,6 +154,56 @@ CLOCKS = pa.schema(
 """Clocks estimated from the detections: within [start, stop) of the view's own recording time, corrected time = offset
 + (1 + drift) * time. Where ``in_sync`` is false nothing is known, and the view is associated with no other."""
 
+LABELS = pa.schema(
+    [
+        pa.field("view", pa.string(), nullable=False),
+        *_FRAME,
+        *_TIME,
+        *_BOX,
+        pa.field("weight", pa.float32(), nullable=False),
+        pa.field("ignored", pa.bool_(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+    ]
+)
+"""Pseudo labels: persons to learn from with their ``weight`` in (0, 1], and, where ``ignored``, regions of which nothing
+is to be learned (weight 0). One table per recording; frames chosen as background have no row here."""
+
+CHOSEN = pa.schema([pa.field("view", pa.string(), nullable=False), *_FRAME, *_TIME, pa.field("reason", pa.string())])
+"""Frames chosen for training, background frames included, and why. One table per recording."""
+
+POSES = pa.schema(
+    [
+        *_FRAME,
+        *_TIME,
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("tracklet", pa.int32(), nullable=False),
+        pa.field("person", pa.int32()),
+        *(pa.field(name, pa.list_(pa.float32()), nullable=False) for name in ("x", "y", "score")),
+        pa.field("outside", pa.list_(pa.bool_()), nullable=False),
+    ]
+)
+"""Key points of persons, one row per person and frame: ``index`` is the row of the person within its frame in
+``PERSONS``. 133 points in the order of COCO-WholeBody, or the first 17 of them; pixels of the upright frame, scores in
+[0, 1], and ``outside``: the point lies outside the person's box."""
+
+HEAD_RULES = ("key_points", "over_time", "over_views", "upper_box", "whole_box")
+
+HEADS = pa.schema(
+    [
+        *_FRAME,
+        *_TIME,
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("tracklet", pa.int32(), nullable=False),
+        pa.field("person", pa.int32()),
+        *_BOX,
+        *(pa.field(name, pa.list_(pa.float32()), nullable=False) for name in ("x", "y")),
+        pa.field("rule", pa.string(), nullable=False),
+        pa.field("confidence", pa.float32(), nullable=False),
+    ]
+)
+"""The region of every person's head: a convex polygon (``x``, ``y``) and the box around it, and by which of
+``HEAD_RULES`` it was made. ``index`` as in ``POSES``."""
+
 SOURCES = ("detected", "tracked", "associated", "interpolated", "reviewed")
 
 REGIONS = pa.schema(

@@ -40,6 +40,8 @@ SCHEMAS = {
     "persons": tables.PERSONS,
     "missed": tables.MISSED,
     "reviewed": tables.PERSONS,
+    "poses": tables.POSES,
+    "heads": tables.HEADS,
 }
 """Tables of which there is one per view."""
 
@@ -50,11 +52,13 @@ WHOLE = {
     "clocks": tables.CLOCKS,
     "synchrony": tables.INTERVALS,
     "intervals": tables.INTERVALS,
+    "labels": tables.LABELS,
+    "chosen": tables.CHOSEN,
 }
 """Tables of which there is one per recording. ``synchrony`` holds the intervals that the association found,
 ``intervals`` those of the retrieval."""
 
-STAGES = ("ingest", "detect", "track", "associate", "retrieve", "export")
+STAGES = ("ingest", "detect", "track", "associate", "retrieve", "adapt", "student", "pose", "adapt-pose", "export")
 
 
 class Workspace:
