@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from drape.fiftyone_io import dataset as datasets
@@ -107,6 +108,22 @@ def write_missed_counts(dataset: fo.Dataset, ws: Workspace) -> None:
             "longest_exposure": float(max(lengths, default=0.0)),
         }
     _write_counts(dataset, ws, counts, greatest=("longest_exposure",))
+
+
+@database()
+def write_head_counts(dataset: fo.Dataset, ws: Workspace) -> None:
+    """Write ``num_fallback_heads``: heads that were not read from key points of their own frame.
+
+    Raises:
+        DatasetError: the recording is not in the dataset.
+        WorkspaceError: a table is missing or damaged.
+    """
+    rules = {view.id: ws.read("heads", view.id).column("rule") for view in ws.recording.views}
+    counts = {
+        view: {"num_fallback_heads": pc.sum(pc.not_equal(rule, "key_points")).as_py() or 0}
+        for view, rule in rules.items()
+    }
+    _write_counts(dataset, ws, counts)
 
 
 @database()

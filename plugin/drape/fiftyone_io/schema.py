@@ -20,6 +20,8 @@ CANDIDATES = "frames.candidates"
 PERSONS = "frames.persons"
 MISSED = "frames.missed"
 GROUND_TRUTH = "frames.ground_truth"
+POSES = "frames.poses"
+HEADS = "frames.heads"
 PERSON = "person"
 
 IDENTITY: dict[str, type[fo.Field]] = {
@@ -38,6 +40,7 @@ ROLLUPS: dict[str, type[fo.Field]] = {
     "num_missed": fo.IntField,
     "missed_risk": fo.FloatField,
     "longest_exposure": fo.FloatField,
+    "num_fallback_heads": fo.IntField,
     "release_status": fo.StringField,
 }
 INDEXED = ("recording", "view", *ROLLUPS)
@@ -50,6 +53,7 @@ _ATTRIBUTES: dict[str, type[fo.Field]] = {
     "persons.detections.over_views": fo.FloatField,
     "persons.detections.copy": fo.BooleanField,
     "missed.detections.reason": fo.StringField,
+    "heads.polylines.rule": fo.StringField,
 }
 
 
@@ -97,9 +101,21 @@ def declare(dataset: fo.Dataset) -> None:
     declare_label(dataset, INTERVALS, fo.TemporalDetections)
     for name in _DETECTIONS:
         declare_label(dataset, f"frames.{name}", fo.Detections)
+    declare_label(dataset, HEADS, fo.Polylines)
     declare_fields(dataset, {f"frames.{name}": ftype for name, ftype in _ATTRIBUTES.items()})
     declare_indexes(dataset, INDEXED)
     _arrange(dataset)
+
+
+def declare_poses(dataset: fo.Dataset, skeleton: fo.KeypointSkeleton) -> None:
+    """Declare the field of key points, and how they are joined.
+
+    Raises:
+        DatasetError: a field of that name exists with another type.
+    """
+    declare_label(dataset, POSES, fo.Keypoints)
+    dataset.skeletons = {**dataset.skeletons, POSES: skeleton}
+    dataset.save()
 
 
 def declare_fields(dataset: fo.Dataset, fields: dict[str, type[fo.Field]]) -> None:

@@ -54,6 +54,11 @@ def save_views(dataset: fo.Dataset) -> list[str]:
             flat.match(F("num_missed") > 0).filter_labels(schema.MISSED, F("confidence") >= LIKELY),
             f"Places where somebody is missed with a probability of {LIKELY} or more; look here first",
         )
+    if flat.exists("num_fallback_heads").limit(1):
+        views["Heads by fallback rule"] = (
+            flat.match(F("num_fallback_heads") > 0).filter_labels(schema.HEADS, F("rule") != "key_points"),
+            "Heads that were not read from key points of their own frame, but found by a more cautious rule",
+        )
     for name, (view, description) in views.items():
         dataset.save_view(name, view, description=description, overwrite=True)
     return list(views)

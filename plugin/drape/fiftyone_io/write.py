@@ -94,7 +94,7 @@ def person_columns(recording: str, view: str, table: pa.Table) -> dict[str, list
     """The attributes of each row of a ``PERSONS`` table of a view, as FiftyOne keeps them."""
     return {
         "confidence": floats(table, "existence"),
-        **_identity(recording, view, table),
+        **identity_columns(recording, view, table),
         "source": table.column("source").to_pylist(),
         "score": floats(table, "score"),
         "over_time": floats(table, "over_time"),
@@ -107,12 +107,13 @@ def missed_columns(recording: str, view: str, table: pa.Table) -> dict[str, list
     """The attributes of each row of a ``MISSED`` table of a view, as FiftyOne keeps them."""
     return {
         "confidence": floats(table, "probability"),
-        **_identity(recording, view, table),
+        **identity_columns(recording, view, table),
         "reason": table.column("reason").to_pylist(),
     }
 
 
-def _identity(recording: str, view: str, table: pa.Table) -> dict[str, list[Any]]:
+def identity_columns(recording: str, view: str, table: pa.Table) -> dict[str, list[Any]]:
+    """``index`` and ``instance`` of each row of a table with ``tracklet`` and ``person``."""
     tracklets, persons = table.column("tracklet").to_pylist(), table.column("person").to_pylist()
     instances = instance_ids(recording, view, tracklets, persons)
     return {
@@ -165,8 +166,9 @@ def write_frames(
     frames: NDArray[np.int32],
     labels: list[Document],
     span: tuple[int, int],
+    kind: str = "Detections",
 ) -> None:
-    """Replace a Detections field in a span of frames; frames without a label get an empty list: "looked, none".
+    """Replace a label field in a span of frames; frames without a label get an empty list: "looked, none".
 
     Args:
         collection: flat, holding the sample.
@@ -175,21 +177,52 @@ def write_frames(
         frames: the frame index of each label, from 0.
         labels: one document per label.
         span: first frame index and the one after the last.
+        kind: the field's class, ``"Detections"``, ``"Keypoints"`` or ``"Polylines"``.
     """
     lists: dict[int, list[Document]] = {frame + 1: [] for frame in range(*span)}
     for frame, label in zip(frames.tolist(), labels, strict=True):
         lists[frame + 1].append(label)
-    values = {number: {"_cls": "Detections", "detections": found} for number, found in lists.items()}
+    values = {number: {"_cls": kind, kind.lower(): found} for number, found in lists.items()}
     collection.set_values(field, {sample: values}, key_field="id", validate=False)
 
 
 def write_view(
     dataset: fo.Dataset, ws: Workspace, view: View, field: str, table: pa.Table, columns: Columns, progress: Progress
 ) -> None:
+    """Replace a Detections field of one view by the rows of a table."""
+
+    def make(part: pa.Table, ids: list[ObjectId], size: tuple[int, int]) -> list[Document]:
+        return documents(ids, normalised(tables.boxes_of(part), *size), columns(part))
+
+    write_labels(dataset, ws, view, field, table, make, progress)
+
+
+def write_labels(
+    dataset: fo.Dataset,
+    ws: Workspace,
+    view: View,
+    field: str,
+    table: pa.Table,
+    make: Callable[[pa.Table, list[ObjectId], tuple[int, int]], list[Document]],
+    progress: Progress,
+    kind: str = "Detections",
+) -> None:
+    """Replace a label field of one view.
+
+    Args:
+        dataset: of recordings.
+        ws: the recording's workspace.
+        view: the view.
+        field: ``"frames.…"``.
+        table: rows sorted by ``frame``, one label each.
+        make: the labels of some rows, given their ids and the slice's width and height.
+        progress: counts frames.
+        kind: the field's class.
+    """
     collection, sample = datasets.one(dataset, ws.recording.id, view.id)
     size = sample.metadata.frame_width, sample.metadata.frame_height
-    kind = field.removeprefix("frames.")
-    scope = f"{ws.recording.id}/{view.id}/{kind}"
+    name = field.removeprefix("frames.")
+    scope = f"{ws.recording.id}/{view.id}/{name}"
     frames = table.column("frame").to_numpy()
     for start in range(0, view.num_frames, CHUNK):
         stop = min(start + CHUNK, view.num_frames)
@@ -197,6 +230,5 @@ def write_view(
         part, at = table.slice(first, last - first), frames[first:last]
         within = np.arange(first, last) - np.searchsorted(frames, at)
         ids = object_ids(scope, zip(at.tolist(), within.tolist(), strict=True))
-        labels = documents(ids, normalised(tables.boxes_of(part), *size), columns(part))
-        write_frames(collection, sample.id, field, at, labels, (start, stop))
-        progress(stop, view.num_frames, f"write {kind} of {view.id}")
+        write_frames(collection, sample.id, field, at, make(part, ids, size), (start, stop), kind)
+        progress(stop, view.num_frames, f"write {name} of {view.id}")
