@@ -43,8 +43,10 @@ def test_frame_fields_and_sources_are_those_of_the_schema() -> None:
         schema.PERSONS,
         schema.MISSED,
         schema.GROUND_TRUTH,
+        schema.POSES,
+        schema.HEADS,
     }
-    assert set(tables.SOURCES) | set(tables.REASONS) <= names(section("Frame fields"))
+    assert set(tables.SOURCES) | set(tables.REASONS) | set(tables.HEAD_RULES) <= names(section("Frame fields"))
 
 
 def test_release_fields_are_the_allow_list() -> None:
@@ -57,6 +59,8 @@ def test_release_fields_are_the_allow_list() -> None:
     [
         ("Workspace", "frames/VIEW.parquet", tables.FRAMES),
         ("Workspace", "covered/VIEW.parquet", tables.COVERED),
+        ("Workspace", "labels.parquet", tables.LABELS),
+        ("Workspace", "chosen.parquet", tables.CHOSEN),
         ("Workspace", "candidates/VIEW.parquet", tables.CANDIDATES),
         ("Workspace", "glimpses/VIEW.parquet", tables.GLIMPSES),
         ("Workspace", "tracklets/VIEW.parquet", tables.TRACKLETS),
