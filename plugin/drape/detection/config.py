@@ -37,6 +37,9 @@ class DetectionConfig(StageConfig):
         description="Your own mmdet configuration (.py or .json) instead of the preset's; needs `weights`. "
         "A .py file is Python and is run: use only files you trust",
     )
+    model: Path | None = Field(
+        None, description="Folder of a model of your own site (made by `adapt` or `student`), instead of a preset"
+    )
     score_floor: float = Field(0.05, ge=0.001, le=0.9, description="Candidates with a lower score are dropped")
     size: int | None = Field(
         None, ge=64, le=4096, description="Longer side of the detector's input in pixels; empty: the preset's own"
@@ -64,6 +67,12 @@ class DetectionConfig(StageConfig):
             raise ValueError(f"there is no such preset; choose one of: {', '.join(registered_detectors())}")
         return value
 
+    @field_validator("model")
+    @classmethod
+    def _card(cls, value: Path | None) -> Path | None:
+        # The card stands for its folder: its digest in run records is that of the model.
+        return value if value is None or value.name == "model.json" else value / "model.json"
+
     @field_validator("device")
     @classmethod
     def _device(cls, value: str) -> str:
@@ -77,4 +86,6 @@ class DetectionConfig(StageConfig):
             raise ValueError("segment_frames must be a multiple of batch_size")
         if self.mmdet_config is not None and self.weights is None:
             raise ValueError("mmdet_config needs weights")
+        if self.model is not None and (self.weights is not None or self.mmdet_config is not None):
+            raise ValueError("model needs neither weights nor mmdet_config: its folder holds both")
         return self

@@ -74,6 +74,11 @@ def build_detector(config: DetectionConfig) -> Detector:
         WeightsError: the weights are missing, altered, unsafe, of another architecture, or blind.
         DetectionError: the device is not there.
     """
+    if config.model is not None:
+        # Imported late: it needs the presets, and they need this module.
+        from drape.detection.model_folder import build_from_folder
+
+        return build_from_folder(config)
     try:
         factory = _FACTORIES[config.preset]
     except KeyError:

@@ -25,14 +25,19 @@ from drape.detection.presets import PRESETS, Preset
 from drape.errors import ConfigError, DetectionError
 
 
-def build(config: DetectionConfig) -> Detector:
+def build(config: DetectionConfig, preset: Preset | None = None) -> Detector:
     """The detector of an mmdet preset, or of the user's own configuration and weights, proven to see.
+
+    Args:
+        config: settings.
+        preset: the preset, where it is none of those that ``config.preset`` can name.
 
     Raises:
         ConfigError, WeightsError, DetectionError: see ``drape.detection.build_detector``.
     """
     device = choose_device(config.device)
-    preset = None if config.mmdet_config else PRESETS[config.preset]
+    if preset is None and config.mmdet_config is None:
+        preset = PRESETS[config.preset]
     cfg, weights = _sources(config, preset)
     checkpoint = read_checkpoint(weights)
     letterbox = Letterbox(pipeline_of(cfg), config.size or (preset.size if preset else None))
@@ -74,7 +79,7 @@ def _sources(config: DetectionConfig, preset: Preset | None) -> tuple[Any, Path]
 
 def _person(config: DetectionConfig, preset: Preset | None, classes: tuple[str, ...], count: int) -> int:
     if config.person_class is None:
-        return 0 if preset else person_index(classes, count)
+        return preset.person if preset else person_index(classes, count)
     if config.person_class >= count:
         raise ConfigError("The model has no class of the index `person_class`", "Set the index of the class person")
     return config.person_class

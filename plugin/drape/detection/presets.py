@@ -30,8 +30,7 @@ class Preset:
         folder: where configuration and weights lie that come with Drape itself; None: the package ships the
             configuration, and the weights are fetched.
         notice: what whoever uses the preset must know; empty if nothing.
-
-    All presets have the class "person" at index 0 (of 80 COCO classes, or of one).
+        person: index of the class "person"; 0 in all built-in presets (of 80 COCO classes, or of one).
     """
 
     name: str
@@ -41,6 +40,7 @@ class Preset:
     size: int | None = None
     folder: Path | None = None
     notice: str = ""
+    person: int = 0
 
     def configuration(self) -> Path:
         """The mmdet configuration's file."""
