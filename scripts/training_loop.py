@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ class Schedule:
         return self.rate * min(1.0, (step + 1) / self.warm_up) * (0.03 + 0.97 * cosine)
 
 
+Batch = TypeVar("Batch")
 Report = Callable[[int, dict[str, float], float], None]
 """Told of the step, the mean losses since the last report, and the seconds since the start."""
 
@@ -67,10 +68,10 @@ def train(
     network.train()
     _leave_alone(network.bbox_head)
     average = copy.deepcopy(network).eval()
-    optimizer = _optimizer(network, schedule)
+    optimizer = optimizer_for(network, schedule)
     batches = _batches(stills, size, schedule)
     begun, losses = time.monotonic(), []
-    for step, samples in enumerate(_ahead(batches, schedule.steps)):
+    for step, samples in enumerate(ahead(batches, schedule.steps)):
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate_at(step)
         parts = _losses(network, samples)
@@ -78,7 +79,7 @@ def train(
         torch.stack(list(parts.values())).sum().backward()
         nn.utils.clip_grad_norm_(network.parameters(), schedule.largest_gradient)
         optimizer.step()
-        _blend(average, network, min(schedule.memory, (1 + step) / (10 + step)))
+        blend(average, network, min(schedule.memory, (1 + step) / (10 + step)))
         losses.append({name: value.item() for name, value in parts.items()})
         if (step + 1) % 50 == 0:
             means = {name: float(np.mean([part[name] for part in losses])) for name in losses[0]}
@@ -89,7 +90,7 @@ def train(
     return dict(average.state_dict())
 
 
-def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+def optimizer_for(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     """AdamW that leaves norms and biases undecayed, as RTMDet's recipe does (Lyu et al., 2022)."""
     weights = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -107,7 +108,7 @@ def _batches(stills: Stills, size: tuple[int, int], schedule: Schedule) -> Itera
         yield [draw_sample(stills, i, size, rng) for i in chosen]
 
 
-def _ahead(batches: Iterator[list[Sample]], count: int) -> Iterator[list[Sample]]:
+def ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
     """The first batches, each drawn while the network still learns from the one before."""
     with ThreadPoolExecutor(1) as drawing:
         coming = drawing.submit(next, batches)
@@ -151,7 +152,8 @@ def _leave_alone(head: Any) -> None:
 
 
 @torch.no_grad()
-def _blend(average: nn.Module, network: nn.Module, memory: float) -> None:
+def blend(average: nn.Module, network: nn.Module, memory: float) -> None:
+    """Move averaged weights towards the network's: ``memory`` is the share of the old ones that stays."""
     for old, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
         if old.is_floating_point():
             old.lerp_(new, 1 - memory)
