@@ -54,6 +54,10 @@ class WorkspaceError(DrapeError):
     """The workspace is missing, damaged, locked, of another recording, or out of space."""
 
 
+class AdaptationError(DrapeError):
+    """A detector cannot be trained: the labels, the settings, the memory or the disk do not allow it."""
+
+
 class ReleaseError(DrapeError):
     """A release cannot be made."""
 
