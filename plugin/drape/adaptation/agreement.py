@@ -33,7 +33,8 @@ class Counts(NamedTuple):
         accepted, accepted_found: the same of all accepted persons.
         neighbours, continued: how often a box has a frame before or behind, and how often that holds its like.
         comparable, matched: boxes that could be matched with another view's, and those that were.
-        unsupported: boxes that neither an accepted person nor another view vouches for.
+        asked, unsupported: boxes of which it was asked who vouches for them, and those for whom neither an accepted
+            person nor another view does.
         standing: places at which most frames have a box and no accepted person is.
     """
 
@@ -47,6 +48,7 @@ class Counts(NamedTuple):
     continued: int
     comparable: int
     matched: int
+    asked: int
     unsupported: int
     standing: int
 
@@ -60,7 +62,7 @@ class Agreement(NamedTuple):
         steady: share of neighbouring frames in which a box goes on.
         matched: share of the boxes that are matched with another view's.
         synchrony: how often boxes of two views go better together at one time than at different ones.
-        unsupported: boxes per person that neither a person known before nor another view vouches for.
+        unsupported: share of the boxes that neither a person known before nor another view vouches for.
         standing: places with a box in most frames where no person is known.
         boxes: boxes per frame.
         persons: sure persons that were asked for.
@@ -81,7 +83,7 @@ def count(
     candidates: pa.Table,
     persons: pa.Table,
     frames: NDArray[np.integer],
-    matched: NDArray[np.bool_] | None,
+    matched: NDArray[np.int8] | None,
     config: GuardConfig,
 ) -> Counts:
     """Count the agreement of one view.
@@ -90,11 +92,12 @@ def count(
         candidates: ``CANDIDATES`` of the detector that is judged, sorted by frame.
         persons: ``PERSONS`` that the pipeline found before, of the same view.
         frames: (F,) the held-out frames of which the detector could say something, ascending.
-        matched: (N,) which candidates another view's were matched with; None: nobody compared them.
+        matched: (N,) 1 where a candidate was matched with another view's, 0 where it was not, -1 where it was not
+            compared; None: the view is compared with no other.
     """
     score = candidates.column("score").to_numpy()
     seen = candidates.filter(pa.array(score >= config.score))
-    partners = None if matched is None else matched[score >= config.score]
+    partners = np.full(len(seen), -1, np.int8) if matched is None else matched[score >= config.score]
     accepted = persons.filter(pc.greater_equal(persons.column("existence"), ACCEPTED))
     sure = _sure(accepted, config)
     boxes, people = boxes_of(seen), boxes_of(accepted)
@@ -108,7 +111,8 @@ def count(
             vouched[mine], found[theirs] = (like >= SAME).any(axis=1), (like >= SAME).any(axis=0)
     neighbours, continued = _continued(boxes, seen, frames)
     alone = kept & ~vouched
-    supported = alone & partners if partners is not None else np.zeros(len(boxes), bool)
+    compared = kept & (partners >= 0)
+    asked = kept if matched is None else compared
     return Counts(
         frames=len(frames),
         boxes=int(kept.sum()),
@@ -118,23 +122,24 @@ def count(
         accepted_found=int(found.sum()),
         neighbours=neighbours,
         continued=continued,
-        comparable=int(kept.sum()) if partners is not None else 0,
-        matched=int((kept & partners).sum()) if partners is not None else 0,
-        unsupported=int((alone & ~supported).sum()),
+        comparable=int(compared.sum()),
+        matched=int((kept & (partners > 0)).sum()),
+        asked=int(asked.sum()),
+        unsupported=int((asked & ~vouched & (partners < 1)).sum()),
         standing=_standing(boxes[alone], seen.column("frame").to_numpy()[alone], frames, config.standing_share),
     )
 
 
 def summed(parts: list[Counts], synchrony: float = float("nan")) -> Agreement:
     """The figures of several views together."""
-    total = Counts(*(sum(values) for values in zip(*parts, strict=True))) if parts else Counts(*[0] * 12)
+    total = Counts(*(sum(values) for values in zip(*parts, strict=True))) if parts else Counts(*[0] * len(Counts._fields))
     return Agreement(
         sure=_share(total.sure_found, total.sure),
         accepted=_share(total.accepted_found, total.accepted),
         steady=_share(total.continued, total.neighbours),
         matched=_share(total.matched, total.comparable),
         synchrony=synchrony,
-        unsupported=_share(total.unsupported, total.accepted),
+        unsupported=_share(total.unsupported, total.asked),
         standing=total.standing,
         boxes=_share(total.boxes, total.frames),
         persons=total.sure,

@@ -19,8 +19,8 @@ class GuardConfig(StageConfig):
       alone differ by less than 0.01 there.
     - ``steady_tolerance``, ``matched_tolerance`` 0.05: a detector that finds more finds harder boxes too, which
       flicker more and are matched less; false boxes lower these shares by more.
-    - ``unsupported_more`` 0.25: boxes per frame that neither the persons known before nor another view vouch for, as
-      a share of the persons of a frame. Newly found people of a single view are such boxes, so some must be allowed.
+    - ``unsupported_more`` 0.15: share of the boxes for which neither the persons known before nor another view vouch.
+      Newly found people of a single view are such boxes, so some must be allowed.
     - ``canary_tolerance`` 0.1: of about 100 persons in rendered rooms of other sites. What a detector learns of one
       room costs a little elsewhere; a detector that lost its sight loses far more.
     - ``labelled_tolerance`` 0.01: with labels there is no doubt, but few of them make noise.
@@ -32,7 +32,7 @@ class GuardConfig(StageConfig):
     steady_tolerance: float = Field(0.05, ge=0, le=1, description="Agreement over time may fall by this")
     matched_tolerance: float = Field(0.05, ge=0, le=1, description="Agreement over views may fall by this")
     unsupported_more: float = Field(
-        0.25, ge=0, le=10, description="Boxes that nothing supports may grow by this share of the persons of a frame"
+        0.15, ge=0, le=1, description="Boxes that nothing supports: their share of all boxes may grow by this"
     )
     standing_share: float = Field(
         0.5, gt=0, le=1, description="A new box at one place in this share of the frames is taken for a thing"
@@ -41,6 +41,9 @@ class GuardConfig(StageConfig):
         None,
         description="Folder of your own labelled pictures from other sites (COCO: annotations.json, images/), "
         "on which an adapted detector must not fall either",
+    )
+    labelled: Path | None = Field(
+        None, description="Folder of labelled pictures of this very site (likewise), if there are any"
     )
     canary_sites: int = Field(4, ge=0, le=50, description="Rendered rooms that the canary pictures show")
     canary_tolerance: float = Field(0.1, ge=0, le=1, description="Recall on the canary pictures may fall by this")

@@ -74,8 +74,8 @@ def _agreement(base: Agreement, new: Agreement, config: GuardConfig) -> Iterator
     grown = new.unsupported - base.unsupported
     if grown > config.unsupported_more:
         yield (
-            f"boxes per person that nothing supports rose from {base.unsupported:.2f} to {new.unsupported:.2f}, "
-            f"by more than {config.unsupported_more:.2f}"
+            f"boxes that nothing supports rose from {base.unsupported:.3f} to {new.unsupported:.3f} of all boxes, "
+            f"by more than {config.unsupported_more:.3f}"
         )
     if new.standing > base.standing:
         more = new.standing - base.standing
