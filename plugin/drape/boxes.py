@@ -69,12 +69,10 @@ def nms(boxes: Boxes, scores: Floats, threshold: float) -> NDArray[np.int64]:
     Returns:
         Indices of the kept boxes, best score first.
     """
-    order = np.argsort(-scores, kind="stable")
-    overlap = iou(boxes, boxes)
-    alive = np.ones(len(boxes), bool)
+    left = np.argsort(-scores, kind="stable")
     keep: list[int] = []
-    for i in order:
-        if alive[i]:
-            keep.append(int(i))
-            alive &= overlap[i] <= threshold
+    while len(left):
+        best, left = left[0], left[1:]
+        keep.append(int(best))
+        left = left[iou(boxes[best : best + 1], boxes[left])[0] <= threshold]
     return np.array(keep, np.int64)

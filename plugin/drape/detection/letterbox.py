@@ -101,3 +101,31 @@ def _fixed(size: Sequence[int] | None, factor: float) -> tuple[int, int] | None:
 
 def _up(length: float, divisor: int) -> int:
     return math.ceil(length / divisor) * divisor
+
+
+class FixedLetterbox:
+    """The same for a network whose input has one shape: every frame is fitted into it, alone.
+
+    Args:
+        height, width: of the input, in pixels.
+        value: what is padded with, one number or B, G, R.
+    """
+
+    def __init__(self, height: int, width: int, value: Sequence[int]) -> None:
+        self.height, self.width = height, width
+        self.value = tuple(value)
+
+    def describe(self) -> str:
+        """All that the input depends on, in one line."""
+        return f"height={self.height} width={self.width} value={self.value}"
+
+    def __call__(self, image: NDArray[np.uint8]) -> Fitted:
+        """Fit a frame (H, W, 3); a batch of one."""
+        height, width = image.shape[:2]
+        factor = min(self.height / height, self.width / width)
+        inner = (max(1, int(height * factor + 0.5)), max(1, int(width * factor + 0.5)))
+        pixels = np.empty((1, self.height, self.width, 3), np.uint8)
+        pixels[:, inner[0] :] = self.value
+        pixels[:, :, inner[1] :] = self.value
+        pixels[0, : inner[0], : inner[1]] = cv2.resize(image, inner[::-1], interpolation=cv2.INTER_LINEAR)
+        return Fitted(pixels, (inner[1] / width, inner[0] / height), inner)

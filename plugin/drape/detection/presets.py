@@ -129,5 +129,12 @@ def _build(config: DetectionConfig) -> Detector:
     return build(config)
 
 
+def _build_onnx(config: DetectionConfig) -> Detector:
+    from drape.detection.onnx_adapter import build
+
+    return build(config)
+
+
 for _name in PRESETS:
     register_detector(_name, _build)
+register_detector("onnx", _build_onnx)
