@@ -22,8 +22,9 @@ _FIRST_SITE, _SITES, _PER_SITE = 9000, 6, 16
 _TEXT = """# The example pose model
 
 A small RTMPose (CSPNeXt backbone, SimCC head, 133 points of COCO-WholeBody) for inputs of {width} x {height} pixels,
-trained from scratch on rendered persons by `scripts/train_pose.py`. **It has never seen a real person. It is for trying
-Drape on simulated recordings, never for releasing a real one**, and Drape says so whenever it is used.
+trained on rendered persons by `scripts/train_pose.py`; its backbone begins as the example detector's, the rest from
+nothing. **It has never seen a real person. It is for trying Drape on simulated recordings, never for releasing a real
+one**, and Drape says so whenever it is used.
 
 | | |
 |---|---|
@@ -80,7 +81,7 @@ def _errors(network: Any, family: Family, site: int) -> NDArray[np.float64]:
 def _points(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(133, 2) places in the input: the highest bins of both axes."""
     preprocessor = network.data_preprocessor
-    inputs = torch.from_numpy(pixels[None, ..., ::-1].copy()).permute(0, 3, 1, 2).float()
+    inputs = torch.from_numpy(pixels[None]).permute(0, 3, 1, 2).float()
     sides = network.head(network.extract_feat(inputs.sub_(preprocessor.mean).div_(preprocessor.std)))
     ratio = network.head.decoder.simcc_split_ratio
     return np.stack([side[0].argmax(-1).double().numpy() / ratio for side in sides], axis=1)

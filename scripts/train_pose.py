@@ -1,4 +1,6 @@
-"""Make the built-in example pose model from nothing: crops of rendered persons, train, measure, write weights and card.
+"""Make the built-in example pose model: crops of rendered persons, train, measure, write weights and card.
+
+The backbone begins as that of the example detector, which learned from rendered rooms alone; the rest from nothing.
 
 ``python scripts/train_pose.py`` remakes the committed files. The same settings and versions give about the same model;
 sums in another order of another processor change its last digits.
@@ -18,7 +20,9 @@ import cv2
 import numpy as np
 import torch
 from drape import openmmlab
+from drape.checkpoint import read_checkpoint
 from drape.cli_progress import progress_bars
+from drape.detection import PRESETS
 from drape.tables import sha256
 from numpy.typing import NDArray
 from pose_card import measure, write_card
@@ -50,7 +54,7 @@ def main() -> None:
     with progress_bars() as progress:
         crops = render_crops(sites, arguments.per_site, arguments.crops, arguments.threads, progress)
     console.print(f"{len(crops)} persons of {len(sites)} sites")
-    schedule = Schedule(arguments.steps, batch=32, rate=3e-3, weight_decay=0.03, memory=0.998, keep_every=500)
+    schedule = Schedule(arguments.steps, batch=32, rate=1e-3, weight_decay=0.03, memory=0.998, keep_every=500)
     begun = time.monotonic()
     network = new_pose_network(arguments.out / "architecture.json", schedule.seed)
     state = train(network, crops, schedule, arguments.out / "pose.kept.pth")
@@ -60,11 +64,15 @@ def main() -> None:
 
 
 def new_pose_network(architecture: Path, seed: int) -> Any:
-    """The network of an mmpose configuration with fresh weights."""
+    """The network of an mmpose configuration with fresh weights, but for the example detector's backbone."""
     torch.manual_seed(seed)
     network: Any = openmmlab.build_model(openmmlab.load_config(architecture).model, "mmpose")
     with openmmlab.scope("mmpose"):
         network.init_weights()
+    known = read_checkpoint(PRESETS["example"].weights()).state
+    begun = {name.removeprefix("backbone."): part for name, part in known.items() if name.startswith("backbone.")}
+    wanted = {k: v for k, v in network.backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    network.backbone.load_state_dict({name: begun[name] for name in wanted}, strict=False)
     return network.to(memory_format=torch.channels_last)
 
 
@@ -117,7 +125,7 @@ def _batches(crops: Crops, schedule: Schedule) -> Iterator[Batch]:
 def _loss(network: Any, batch: Batch) -> Tensor:
     pixels, points = batch
     head, preprocessor = network.head, network.data_preprocessor
-    inputs = torch.from_numpy(pixels[..., ::-1].copy()).permute(0, 3, 1, 2).float()
+    inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
     inputs = inputs.sub_(preprocessor.mean).div_(preprocessor.std)
     weights = np.select([points[..., 2] == 2, points[..., 2] == 1], [1.0, HIDDEN_WEIGHT], 0.0).astype(np.float32)
     wanted = tuple(torch.from_numpy(_places(points[..., axis], head.decoder, axis)) for axis in (0, 1))
