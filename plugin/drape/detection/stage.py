@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -18,7 +15,8 @@ from drape.detection.config import DetectionConfig
 from drape.detection.detector import Detector, DeviceError
 from drape.detection.glimpses import Glimpses
 from drape.errors import ConfigError, DetectionError
-from drape.media import Frame, read_frames
+from drape.media import read_frames
+from drape.media.ahead import ahead
 from drape.progress import Progress, silent
 from drape.recording import View
 from drape.tables import CANDIDATES, COVERED, box_columns, make
@@ -69,7 +67,7 @@ def detect_view(
     if start % config.segment_frames:
         raise ConfigError("Detection can only start at the beginning of a segment", "Start at a multiple of its length")
     done = start
-    with _ahead(view, start, _AHEAD * config.batch_size) as frames:
+    with ahead(read_frames(view, start), _AHEAD * config.batch_size) as frames:
         while True:
             rows: list[_Row] = []
             glimpses = Glimpses()
@@ -144,44 +142,3 @@ def _checked(answer: tuple[Boxes, Floats]) -> tuple[Boxes, Floats]:
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         raise DetectionError("The detector's answer is not finite", "Use other weights")
     return boxes, scores
-
-
-_Item: TypeAlias = Frame | BaseException | None
-
-
-@contextlib.contextmanager
-def _ahead(view: View, start: int, room: int) -> Iterator[Iterator[Frame]]:
-    """The frames of a view from ``start`` on, decoded in a thread at most ``room`` frames ahead."""
-    items: queue.Queue[_Item] = queue.Queue(room)
-    stop = threading.Event()
-
-    def put(item: _Item) -> None:
-        while not stop.is_set():
-            with contextlib.suppress(queue.Full):
-                items.put(item, timeout=0.1)
-                return
-
-    def work() -> None:
-        try:
-            for frame in read_frames(view, start):
-                put(frame)
-                if stop.is_set():
-                    return
-        except BaseException as error:  # whatever it is, the consumer raises it
-            put(error)
-        else:
-            put(None)
-
-    def consume() -> Iterator[Frame]:
-        while (item := items.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    thread = threading.Thread(target=work, name=f"decode {view.id}", daemon=True)
-    thread.start()
-    try:
-        yield consume()
-    finally:
-        stop.set()
-        thread.join()

@@ -19,7 +19,8 @@ class PoseConfig(StageConfig):
       from a larger one; rtmw-x-384 is more exact and eight times as slow.
     - ``min_existence`` 0.1 is what a release masks from: a person below it needs no head.
     - ``flip_test`` off: it doubles the work for about half a point of average precision.
-    - ``batch_size`` 32 fills a GPU; on a CPU there is nothing to gain beyond 8. ``segment_frames`` 256 as in detection.
+    - ``batch_size`` 32 fills a GPU; on a CPU there is nothing to gain beyond 8. ``frames_at_once`` 8 frames of an
+      operating room hold as many persons. ``segment_frames`` 256 as in detection.
     - Smoothing looks 0.1 s to either side for outliers and with a deviation of 0.04 s for the smoothing itself: one
       frame at common rates, so that quick hands and nods stay, and nothing is smoothed in recordings of one frame a
       second. A point that lies further from its neighbours' median than three of their deviations and 4 % of the
@@ -48,7 +49,7 @@ class PoseConfig(StageConfig):
     batch_size: int = Field(
         32, ge=1, le=1024, description="Persons per forward pass; halved by itself if memory runs out"
     )
-    frames_at_once: int = Field(16, ge=1, le=256, description="Frames whose persons are put into batches together")
+    frames_at_once: int = Field(8, ge=1, le=256, description="Frames whose persons are put into batches together")
     segment_frames: int = Field(
         256, ge=1, le=65536, description="Frames per segment, the unit of resuming; a multiple of `frames_at_once`"
     )
