@@ -55,9 +55,10 @@ def input_shape(sizes: Sequence[tuple[int, int]], longer: int) -> tuple[int, int
         sizes: width and height of the frames.
         longer: in pixels.
     """
-    scaled = [(longer * width / max(width, height), longer * height / max(width, height)) for width, height in sizes]
-    # Half a pixel is what rounding a frame's scaled side may add; a larger input for its sake would be waste.
-    wide, high = (int(np.ceil((max(lengths) - 0.5) / 32)) * 32 for lengths in zip(*scaled, strict=True))
+    sides = np.array(sizes, np.float64)
+    # Rounded as frames are when they are scaled: a larger input for half a pixel would be waste.
+    scaled = np.round(sides * (longer / sides.max(axis=1, keepdims=True))).max(axis=0)
+    wide, high = (int(np.ceil(length / 32)) * 32 for length in scaled)
     return high, wide
 
 
