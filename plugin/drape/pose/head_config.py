@@ -1,0 +1,61 @@
+"""Settings of the head regions."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from drape.config import StageConfig
+
+
+class HeadConfig(StageConfig):
+    """How heads are made from key points, and what happens where key points say too little."""
+
+    min_score: float = Field(0.3, ge=0, le=1, description="Points below this score are not used")
+    sure_score: float = Field(
+        0.5, ge=0, le=1, description="A head is certain only if one of its points has at least this score"
+    )
+    point_sigma: float = Field(
+        0.012, gt=0, le=0.2, description="Deviation of a point of score 1, in metres of the person"
+    )
+    doubtful_sigma: float = Field(
+        0.10, gt=0, le=0.5, description="Deviation of a point of score 0 on the same scale; squared between the two"
+    )
+    certain_sigma: float = Field(
+        0.06, gt=0, le=0.3, description="A head whose centre is known worse than this (metres) is not certain"
+    )
+    widening: float = Field(
+        2.0, ge=0, le=5, description="Heads are widened by this many deviations of where their centre may be"
+    )
+    margin: float = Field(0.3, ge=0, le=1, description="Further growth of the head, as a share of its size")
+    accepted: float = Field(
+        0.5, ge=0, le=1, description="Below this existence the whole box is the head: nobody knows whether it is one"
+    )
+    time_gap_s: float = Field(
+        1.0, ge=0, le=10, description="Heads are taken over from certain ones at most this far away in time"
+    )
+    time_sigma: float = Field(
+        0.06,
+        ge=0,
+        le=1,
+        description="Deviation a head gathers in the box per root of a second, in metres of the person",
+    )
+    view_sigma: float = Field(
+        0.08, ge=0, le=1, description="Deviation of a head whose place was learned from other views, in metres"
+    )
+    instant_s: float = Field(0.05, ge=0, le=1, description="Frames of views this close in time show one instant")
+    upper_share: float = Field(0.35, gt=0, le=1, description="Upper part of the box, as a share of its height")
+    upper_of_width: float = Field(
+        0.75, ge=0, le=3, description="The upper part is at least this share of the box's width high"
+    )
+    box_margin: float = Field(
+        0.15, ge=0, le=1, description="Growth of box-made heads at the sides and the top, as a share of the box's sides"
+    )
+    wide: float = Field(
+        0.9, gt=0, le=3, description="A box wider than this share of its height may be of somebody bent or lying"
+    )
+    lying: float = Field(
+        50.0, ge=0, le=90, description="A torso turned further than this from upright, in degrees, lies or bends"
+    )
+    memory_s: float = Field(
+        10.0, ge=0, le=600, description="For so long no head of a tracklet is smaller than its last certain one"
+    )
