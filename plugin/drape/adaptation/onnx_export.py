@@ -245,7 +245,7 @@ def _distance(
         return float("inf"), float("inf")
     by_box = np.abs(theirs[:, None] - ours[None]).max(-1)
     by_score = np.abs(own_scores[:, None] - scores[likely][None])
-    nearest = np.maximum(by_box / BOX_WITHIN, by_score / SCORE_WITHIN).argmin(1)
+    nearest = (by_box + by_score * edge.max()).argmin(1)
     rows = np.arange(len(theirs))
     return float(by_score[rows, nearest].max()), float(by_box[rows, nearest].max())
 

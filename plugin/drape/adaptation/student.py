@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from drape import openmmlab
 from drape.adaptation.fine_tuning import BaseModel, FineTuned, fine_tune
 from drape.adaptation.lessons import Pictures, read_lessons
-from drape.adaptation.onnx_export import Exported, Image, export_onnx, input_shape
+from drape.adaptation.onnx_export import Exported, Image, export_onnx, input_shape, padding
 from drape.adaptation.student_config import StudentConfig
 from drape.errors import AdaptationError
 from drape.progress import Progress, silent
@@ -32,7 +33,7 @@ class Student(NamedTuple):
     """A trained student's files.
 
     ``exported``: the ONNX file, for ``drape.detection``'s preset onnx. ``tuned``: its weights in PyTorch, and how the
-    training went. ``config``: the mmdet configuration that belongs to the weights.
+    training went. ``config``: the mmdet configuration that belongs to the weights, with the same input.
     """
 
     exported: Exported
@@ -82,16 +83,32 @@ def train_student(
     base = base._replace(size=config.size)
     tuning = config.tuning.model_copy(update={"size": config.size})
     tuned = fine_tune(base, training, tuning, out / "tuned", labelled, progress)
-    settings = out / "config.json"
+    pictures, shape = _examples(training.annotations, config.size)
+    settings = _write_config(base.config, shape, out / "config.json")
+    exported = export_onnx(base._replace(weights=tuned.weights), shape, pictures, out / "model.onnx", licence)
+    return Student(exported, tuned, settings)
+
+
+def _write_config(config: Any, shape: tuple[int, int], path: Path) -> Path:
+    """Write the configuration with a test pipeline that gives the very input of the exported file."""
+    config = copy.deepcopy(config)
+    dataset = config.test_dataloader.dataset
+    while "pipeline" not in dataset:
+        dataset = dataset.dataset
+    size, pad = shape[::-1], list(padding(config))
+    dataset.pipeline = [
+        {"type": "LoadImageFromFile"},
+        {"type": "Resize", "scale": size, "keep_ratio": True},
+        {"type": "Pad", "size": size, "pad_val": {"img": pad if len(pad) > 1 else pad * 3}},
+        {"type": "PackDetInputs"},
+    ]
     try:
-        base.config.dump(settings)
+        config.dump(path)
     except OSError as error:
         raise AdaptationError(
             f"The student's configuration could not be written ({error.strerror})", "Free disk space"
         ) from error
-    pictures, shape = _examples(training.annotations, config.size)
-    exported = export_onnx(base._replace(weights=tuned.weights), shape, pictures, out / "model.onnx", licence)
-    return Student(exported, tuned, settings)
+    return path
 
 
 def _examples(annotations: Path, size: int) -> tuple[list[Image], tuple[int, int]]:
