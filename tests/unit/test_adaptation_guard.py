@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +65,10 @@ def seen(people: range, score: float = 0.8, lamp: bool = False) -> pa.Table:
     return candidates(rows + [(int(f), LAMP, 0.9) for f in FRAMES if lamp])
 
 
-def measured(table: pa.Table, canary: Sight = Sight(0.9, 4.0, 100)) -> guard.Measures:
+SEEING = Sight(0.9, 4.0, 100)
+
+
+def measured(table: pa.Table, canary: Sight = SEEING) -> guard.Measures:
     return guard.Measures(summed([count(table, persons(), FRAMES, None, CONFIG)]), canary)
 
 
@@ -248,7 +250,7 @@ def test_a_changed_or_escaping_model_is_refused(model: Path, tmp_path: Path) -> 
             read(model)
     assert cards.list_models(model.parent) == []
     (model / "weights.pth").unlink()
-    os.symlink(tmp_path / "w", model / "weights.pth")
+    (model / "weights.pth").symlink_to(tmp_path / "w")
     with pytest.raises(WeightsError, match="missing"):
         cards.load_card(model)
 

@@ -66,8 +66,8 @@ class Judgement(_Part):
 
 
 class Card(_Part):
-    """The card of a model. ``before`` and ``after`` are named figures of the parent and of the model; ``rounds`` tells of
-    every round of the loop, ``run`` is the digest of all that the model depends on."""
+    """The card of a model. ``before`` and ``after`` are named figures of the parent and of the model; ``rounds`` tells
+    of every round of the loop, ``run`` is the digest of all that the model depends on."""
 
     name: str
     kind: Literal["adapted", "student"]

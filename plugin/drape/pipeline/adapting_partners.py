@@ -65,7 +65,7 @@ def partners(
     for a, b in combinations(range(len(views)), 2):
         both = np.flatnonzero(instants.present[:, a] & instants.present[:, b])
         for t in both:
-            here = _at(views, instants, t, a), _at(views, instants, t, b)
+            here = _at(instants, t, a), _at(instants, t, b)
             matched, fit = _match(model, views[a], here[0], views[b], here[1])
             for view, chosen, side in ((views[a], here[0], 0), (views[b], here[1], 1)):
                 at, known = rows[view.view][chosen], found[view.view]
@@ -73,15 +73,13 @@ def partners(
                 known[at[matched[side]]] = 1
             others = both[np.abs(instants.time[both] - instants.time[t]) >= _reach(instants, gap)]
             for u in others[np.linspace(0, len(others) - 1, min(OTHERS, len(others))).astype(np.int64)]:
-                _, unfit = _match(model, views[a], here[0], views[b], _at(views, instants, u, b))
+                _, unfit = _match(model, views[a], here[0], views[b], _at(instants, u, b))
                 if len(here[0]) and fit != unfit:
                     wins.append(fit > unfit)
     return found, wins
 
 
-def _boxes(
-    base: Workspace, room: Workspace, view: str, held: NDArray[np.integer], score: float
-) -> ViewBoxes | None:
+def _boxes(base: Workspace, room: Workspace, view: str, held: NDArray[np.integer], score: float) -> ViewBoxes | None:
     facts = room.recording.view(view)
     boxes = from_tables(view, room.candidates(view), None, (facts.width, facts.height), room.frames(view))
     frames = room.frames(view)
@@ -112,7 +110,7 @@ def _reach(instants: Instants, gap: float) -> float:
     return min(gap, float(instants.time[-1] - instants.time[0]) / 5)
 
 
-def _at(views: list[ViewBoxes], instants: Instants, t: int, view: int) -> NDArray[np.int64]:
+def _at(instants: Instants, t: int, view: int) -> NDArray[np.int64]:
     start, stop = instants.rows[view][t]
     return np.arange(start, stop)
 

@@ -40,7 +40,7 @@ def beside(ws: Workspace, name: str) -> Workspace:
 
 
 def seed(base: Workspace, ws: Workspace) -> None:
-    """Give a new base room what the recording's own stages have computed already; what does not fit is computed anew."""
+    """Give a new base room what the recording's stages have computed already; what does not fit is computed anew."""
     if base.record("detect") is None:
         _take_over(ws, base)
 
@@ -119,5 +119,3 @@ def _copy(source: Path, target: Path) -> list[Path]:
             f"A table could not be written ({error.strerror})", "Free disk space, then run again"
         ) from error
     return [target]
-
-

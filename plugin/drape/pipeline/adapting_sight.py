@@ -1,4 +1,4 @@
-"""Pictures on which an adapted detector is compared with its base, that are not from the site; and the site's labels."""
+"""Pictures on which an adapted detector is compared with its base: canary pictures of other sites, labelled ones."""
 
 from __future__ import annotations
 
