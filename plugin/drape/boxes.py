@@ -69,10 +69,17 @@ def nms(boxes: Boxes, scores: Floats, threshold: float) -> NDArray[np.int64]:
     Returns:
         Indices of the kept boxes, best score first.
     """
-    left = np.argsort(-scores, kind="stable")
-    keep: list[int] = []
-    while len(left):
-        best, left = left[0], left[1:]
-        keep.append(int(best))
-        left = left[iou(boxes[best : best + 1], boxes[left])[0] <= threshold]
-    return np.array(keep, np.int64)
+    order = np.argsort(-scores, kind="stable")
+    # Columns rather than rows, and no call of `iou`: hundreds of boxes a frame go through here.
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
+    size = area(boxes)[order]
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            rest = slice(i + 1, None)
+            width = np.minimum(x2[i], x2[rest]) - np.maximum(x1[i], x1[rest])
+            height = np.minimum(y2[i], y2[rest]) - np.maximum(y1[i], y1[rest])
+            inter = np.maximum(width, 0) * np.maximum(height, 0)
+            union = size[i] + size[rest] - inter
+            alive[rest] &= np.divide(inter, union, out=np.zeros_like(inter), where=union > 0) <= threshold
+    return order[alive].astype(np.int64)
