@@ -16,6 +16,7 @@ class FineTuneConfig(StageConfig):
     - ``rate`` 1e-4 with AdamW, a short warm-up and a cosine down to 5 %: the weights are good already and are to move
       little. ``batch`` 8 is what a CPU does in seconds.
     - ``frozen_norms``: statistics of a few pictures of one room are worse than those the base was trained with.
+    - ``frozen_stages`` 1: edges and textures are the same in every room, and a step takes a third less time.
     - ``rehearsal``: without it a detector that sees one room for minutes forgets what persons look like elsewhere.
     - ``average`` 0.02: the weights written are the mean over about the last 50 steps, which is steadier from seed to
       seed than the last step's.
@@ -27,6 +28,9 @@ class FineTuneConfig(StageConfig):
     batch: int = Field(8, ge=1, le=1024, description="Pictures per step, over all GPUs; split if memory runs out")
     rate: float = Field(1e-4, gt=0, le=0.1, description="Highest learning rate")
     backbone_rate: float = Field(1.0, ge=0, le=1, description="Learning rate of the backbone as a share of `rate`")
+    frozen_stages: int = Field(
+        1, ge=-1, le=10, description="The stem and so many stages of the backbone after it stay as they are; -1: none"
+    )
     warm_up: int = Field(20, ge=0, le=100_000, description="Steps over which the learning rate rises")
     weight_decay: float = Field(0.0, ge=0, le=1, description="AdamW's decay towards zero; wanted only without a base")
     size: int | None = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +59,14 @@ def run(job: Job, progress: Progress = silent) -> None:
 
 def train(job: Job, progress: Progress = silent, rank: int = 0, world: int = 1) -> None:
     """Train in this process, which is number ``rank`` of ``world``."""
+    shown = sys.stdout  # OpenMMLab's prints are kept off it, but not those of `progress`
+
+    def told(done: int, total: int, what: str) -> None:
+        with contextlib.redirect_stdout(shown):
+            progress(done, total, what)
+
     with openmmlab.scope("mmdet"), _undisturbed():
-        _train(job, progress, rank, world)
+        _train(job, told, rank, world)
 
 
 def _train(job: Job, progress: Progress, rank: int, world: int) -> None:
@@ -78,11 +85,14 @@ def _train(job: Job, progress: Progress, rank: int, world: int) -> None:
     room = int(config.cache_gib * 2**30) // max(1, config.workers)
     samples = Samples(own, labelled, config.labelled_share, look, config.seed, room)
     steps = config.steps or math.ceil(len(own) * config.epochs / config.batch)
-    config = config.model_copy(update={"steps": steps})
-    watch = Watch(job.out if rank == 0 else None, steps, progress)
-    if config.frozen_norms and job.base.weights:
-        freeze_norms(model)
     known = job.base.weights is not None
+    config = config.model_copy(update={"steps": steps, "frozen_norms": config.frozen_norms and known})
+    watch = Watch(job.out if rank == 0 else None, steps, progress)
+    if known and hasattr(model.backbone, "frozen_stages"):
+        model.backbone.frozen_stages = config.frozen_stages
+        model.backbone.train()  # which is when mmdet's backbones freeze their stages
+    if config.frozen_norms:
+        freeze_norms(model)
     pull = Pull(model.to(device), config.rehearsal, config.rate) if known and config.rehearsal else None
     distillation = Distillation(model, config.distillation) if known and config.distillation else None
     if rank == 0:
