@@ -58,6 +58,9 @@ class StudentConfig(StageConfig):
     )
     person_class: int = Field(0, ge=0, description="Index of the class person in weights and configuration of your own")
     size: int = Field(320, ge=64, le=1920, description="Longer side of the student's input in pixels")
+    tolerance: float = Field(
+        0.01, ge=0, le=1, description="Share of the sure persons that the student may find less than its teacher"
+    )
     teacher: DenseConfig = DenseConfig()
     tuning: FineTuneConfig = FineTuneConfig(epochs=6, rate=4e-4, rehearsal=0.0)
 
