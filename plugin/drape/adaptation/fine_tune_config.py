@@ -56,8 +56,8 @@ class FineTuneConfig(StageConfig):
     processes: int | None = Field(
         None, ge=1, le=64, description="Processes of the launcher; empty: as many as there are GPUs"
     )
-    workers: int = Field(
-        0, ge=0, le=64, description="Processes per GPU that prepare pictures; on a CPU none are needed"
+    workers: int | None = Field(
+        None, ge=0, le=64, description="Processes per GPU that prepare pictures; empty: none on a CPU, up to 8 on a GPU"
     )
     cache_gib: float = Field(1.0, ge=0, le=1024, description="Memory for decoded pictures, in GiB")
 

@@ -93,7 +93,13 @@ def fine_tune(
     if found is None:
         from drape.adaptation.training_job import Job, run
 
-        run(Job(base, training.annotations, config, out, labelled, key), progress)
+        try:
+            run(Job(base, training.annotations, config, out, labelled, key), progress)
+        except OSError as error:
+            raise AdaptationError(
+                f"The training cannot read or write its files ({error.strerror})",
+                "Free space on the disk and start again: the training goes on from the last state written",
+            ) from error
         found = _finished(out, key)
     if found is None:
         raise AdaptationError("The training left no weights", "Start it again")

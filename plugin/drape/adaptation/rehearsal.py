@@ -36,8 +36,15 @@ class Pull:
                 parameter.lerp_(self._base[name], min(1.0, self._share * rate))
 
 
+def _scores(outputs: Any) -> list[Tensor]:
+    """Maps of scores (B, C, h, w) by level: of the classes, and, after the boxes, of objectness or centredness."""
+    return [level for part in outputs[::2] for level in part]
+
+
 class Distillation:
     """Agreement with the base's scores where labels say nothing of their own: outside the labelled boxes.
+
+    For the heads of which ``soft_losses`` knows the family.
 
     The distance is the cross-entropy between the two scores of each place, less its least value, over the number of
     places that the base takes for something at all, so that background does not dilute it.
@@ -61,7 +68,7 @@ class Distillation:
             samples: their labels.
         """
         with torch.no_grad():
-            wanted = self._base.bbox_head(self._base.extract_feat(inputs))[0]
+            wanted = _scores(self._base.bbox_head(self._base.extract_feat(inputs)))
         total, count = inputs.new_zeros(()), inputs.new_zeros(())
         for ours, theirs in zip(self._heard, wanted, strict=True):
             free = self._outside(ours, inputs, samples)
@@ -78,7 +85,7 @@ class Distillation:
 
     def _hear(self, module: nn.Module, _inputs: Any, outputs: Any) -> None:
         if module.training:
-            self._heard = list(outputs[0])
+            self._heard = _scores(outputs)
 
     @staticmethod
     def _outside(scores: Tensor, inputs: Tensor, samples: list[Any]) -> Tensor:

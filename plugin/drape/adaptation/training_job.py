@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import random
 import sys
 import uuid
@@ -30,6 +31,10 @@ from drape.progress import Progress, silent
 
 _STATE = "state.pth"
 _FINAL_RATE = 0.05
+_HARD = (
+    "this head cannot weigh labels: those under 0.5 are ignored, ignored regions are painted over, and the base's "
+    "scores are not asked for (distillation)"
+)
 
 
 class Job(NamedTuple):
@@ -78,11 +83,12 @@ def _train(job: Job, progress: Progress, rank: int, world: int) -> None:
     config, classes, model = job.config, *_network(job)
     device = _device(config, rank)
     soft = soften(model, job.base.person_class)
-    notes = [] if soft else ["this head cannot weigh labels: those under 0.5 are ignored, ignored regions painted over"]
+    notes = [] if soft else [_HARD]
     own = read_lessons(job.annotations)
     labelled = read_lessons(job.labelled) if job.labelled else []
     look = look_of(own, _size(job), _pad_colour(job.base.config, model), job.base.person_class, soft)
-    room = int(config.cache_gib * 2**30) // max(1, config.workers)
+    workers = _workers(config, device, world)
+    room = int(config.cache_gib * 2**30) // max(1, workers)
     samples = Samples(own, labelled, config.labelled_share, look, config.seed, room)
     steps = config.steps or math.ceil(len(own) * config.epochs / config.batch)
     known = job.base.weights is not None
@@ -94,7 +100,7 @@ def _train(job: Job, progress: Progress, rank: int, world: int) -> None:
     if config.frozen_norms:
         freeze_norms(model)
     pull = Pull(model.to(device), config.rehearsal, config.rate) if known and config.rehearsal else None
-    distillation = Distillation(model, config.distillation) if known and config.distillation else None
+    distillation = Distillation(model, config.distillation) if known and soft and config.distillation else None
     if rank == 0:
         first = [samples.sample(k) for k in range(min(12, steps * config.batch))]
         _write_picture(sheet(first), job.out / "samples.jpg")
@@ -108,8 +114,8 @@ def _train(job: Job, progress: Progress, rank: int, world: int) -> None:
             "sampler": numbers,
             "batch_size": config.batch // world,
             "collate_fn": collated,
-            "num_workers": config.workers,
-            "persistent_workers": config.workers > 0,
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
         },
         train_cfg={
             "type": FrugalLoop,
@@ -214,6 +220,12 @@ def _device(config: FineTuneConfig, rank: int) -> torch.device:
         if (device.index or 0) >= count:
             raise AdaptationError(f"There is no device {device}", "Set `device` to auto or cpu")
     return device
+
+
+def _workers(config: FineTuneConfig, device: torch.device, world: int) -> int:
+    if config.workers is not None:
+        return config.workers
+    return min(8, (os.cpu_count() or 1) // world) if device.type == "cuda" else 0
 
 
 def _optimizer(config: FineTuneConfig, device: torch.device) -> dict[str, Any]:
