@@ -42,7 +42,13 @@ def grid_shape(width: int, height: int) -> tuple[int, int]:
     return min(rows, height // 2), min(cols, width // 2)
 
 
-def sample(planes: tuple[Plane, Plane, Plane], box: NDArray[np.int32], secret: ReleaseSecret, label: str) -> Fill:
+def sample(
+    planes: tuple[Plane, Plane, Plane],
+    box: NDArray[np.int32],
+    secret: ReleaseSecret,
+    label: str,
+    cells: tuple[int, int] | None = None,
+) -> Fill:
     """Reduce one region of a source picture to a fill.
 
     Args:
@@ -50,9 +56,12 @@ def sample(planes: tuple[Plane, Plane, Plane], box: NDArray[np.int32], secret: R
         box: ``x1, y1, x2, y2``, even, half-open, inside the picture, not empty.
         secret: key of the noise.
         label: what makes the noise this sample's own: view, tracklet, interval.
+        cells: rows and columns, if not those of `grid_shape`; fewer, never more.
     """
     x1, y1, x2, y2 = (int(value) for value in box)
     shape = grid_shape(x2 - x1, y2 - y1)
+    if cells is not None:
+        shape = min(cells[0], shape[0]), min(cells[1], shape[1])
     grids = []
     for name, plane, scale, step, amplitude in zip("yuv", planes, (1, 2, 2), STEPS, NOISE, strict=True):
         region = plane[y1 // scale : y2 // scale, x1 // scale : x2 // scale]

@@ -13,17 +13,23 @@ from drape import tables
 from drape.anonymization.config import ReleaseConfig
 from drape.anonymization.fill import fills_table
 from drape.anonymization.fixed import fixed_boxes, with_fixed
-from drape.anonymization.manifest import ViewEntry, view_entry
-from drape.anonymization.policy import STATE_NAMES, Ints, Plan, digest_arrays, plan_view
+from drape.anonymization.manifest import PersonsMasked, ViewEntry, view_entry
+from drape.anonymization.policy import STATE_NAMES, Ints, Plan, digest_arrays, plan_view, released_size, sorted_out
 from drape.anonymization.quarantine import Quarantine
 from drape.anonymization.render import render_view
 from drape.anonymization.risk import ViewRisk, view_risk
+from drape.anonymization.targets import aim
 from drape.anonymization.terms import Terms
 from drape.media import mp4_times, probe
 from drape.progress import Progress
 from drape.recording import Recording, View
 
 Tables = Callable[[str], pa.Table]
+Optional = Callable[[str], pa.Table | None]
+
+
+def none(view: str) -> None:
+    """Of no view there is a table."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Job:
         persons: see ``frames``.
         config: what is masked, with what, and how it is encoded; the profile's demands are in it.
         terms: fixed regions.
+        heads: gives a view's table ``HEADS``, or None where there is none; likewise ``poses``.
+        poses: see ``heads``.
 
     Raises:
         ConfigError: the fixed regions do not fit the recording.
@@ -64,9 +72,12 @@ class Job:
         persons: Tables,
         config: ReleaseConfig,
         terms: Terms,
+        heads: Optional = none,
+        poses: Optional = none,
     ) -> None:
         self.recording = recording
         self.config = config
+        self._heads, self._poses = heads, poses
         self._frames, self._covered, self._persons = frames, covered, persons
         regions = terms.fixed.by_view(recording)
         self._fixed: dict[str, Ints] = {v.id: fixed_boxes(regions[v.id], v.width, v.height) for v in recording.views}
@@ -74,7 +85,8 @@ class Job:
 
     def plan(self, view: View) -> Plan:
         """What is masked in a view, fixed regions included."""
-        found = plan_view(view, self._frames(view.id), self._covered(view.id), self._persons(view.id), self.config)
+        given = (self._frames(view.id), self._covered(view.id), self._persons(view.id))
+        found = plan_view(view, *given, self.config, self._heads(view.id), self._poses(view.id))
         return with_fixed(found, self._fixed[view.id])
 
     def survey(self, missed: Tables | None) -> Survey:
@@ -105,8 +117,16 @@ class Job:
             tables.write(plan.states_table(), work / f"{view.id}.states.parquet")
             tables.write(self._released_frames(view), work / f"{view.id}.frames.parquet")
             quarantine.keep(view.id)
-        reviewed = pc.sum(pc.equal(self._persons(view.id).column("source"), "reviewed")).as_py() or 0
-        return view_entry(view, plan, probe(view), quarantine.release, self._fixed[view.id], int(reviewed))
+        return view_entry(view, plan, probe(view), quarantine.release, self._fixed[view.id], self._persons_masked(view))
+
+    def _persons_masked(self, view: View) -> PersonsMasked:
+        """How many persons of a view are masked, and how."""
+        persons = self._persons(view.id)
+        size = released_size(view.width, view.height)
+        aims = aim(persons, self._heads(view.id), self._poses(view.id), size, self.config)
+        targets, rules = aims.counts(sorted_out(persons, self.config)[1])
+        reviewed = pc.sum(pc.equal(persons.column("source"), "reviewed")).as_py() or 0
+        return PersonsMasked(int(reviewed), targets, rules)
 
     def _times(self, view: View) -> np.ndarray:
         return np.asarray(self._frames(view.id).column("time").to_numpy())

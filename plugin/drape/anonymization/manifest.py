@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from drape.anonymization.config import ReleaseConfig
+from drape.anonymization.config import TARGETS, HeadRule, ReleaseConfig, Target
 from drape.anonymization.policy import STATE_NAMES, Ints, Plan, digest_arrays
 from drape.anonymization.profiles import INTERNAL, Override, Profile
 from drape.anonymization.statements import dicom, versions, weights
@@ -23,7 +23,7 @@ from drape.tables import sha256
 
 NAME = "manifest.json"
 REPORT = "report.html"
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
 PARTS = ("frames.parquet", "states.parquet", "regions.parquet", "fills.parquet", "mp4")
 """Endings of the files of a view; the video comes last, so that a view with a video is whole."""
 
@@ -43,7 +43,9 @@ class ViewEntry(BaseModel):
     """A released view.
 
     Times are ``pts * time_base`` seconds; ``times_sha256`` is over all ``pts`` and the time base. ``fixed`` are the
-    rectangles masked in every frame, ``reviewed`` counts the boxes that curators added.
+    rectangles masked in every frame, ``reviewed`` counts the boxes that curators added, ``targets`` the persons of all
+    frames by what was masked of them, and ``head_rules`` those masked by less than their bodies by how the head was
+    found.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,10 +61,20 @@ class ViewEntry(BaseModel):
     states: dict[str, int]
     fixed: tuple[tuple[int, int, int, int], ...]
     reviewed: int = Field(ge=0)
+    targets: dict[Target, int]
+    head_rules: dict[HeadRule, int]
     regions: int = Field(ge=0)
     fills: int = Field(ge=1)
     files: dict[str, FileEntry]
     notes: tuple[str, ...]
+
+
+class PersonsMasked(NamedTuple):
+    """Persons of a view over all frames; the fields are those of that name of a `ViewEntry`."""
+
+    reviewed: int
+    targets: dict[Target, int]
+    head_rules: dict[HeadRule, int]
 
 
 class Signer(BaseModel):
@@ -84,7 +96,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[2]
+    format: Literal[3]
     release: str
     recording: str
     views: tuple[ViewEntry, ...] = Field(min_length=1)
@@ -118,7 +130,12 @@ def file_entry(path: Path) -> FileEntry:
 
 
 def view_entry(
-    view: View, plan: Plan, facts: Probe, folder: Path, fixed: Ints | None = None, reviewed: int = 0
+    view: View,
+    plan: Plan,
+    facts: Probe,
+    folder: Path,
+    fixed: Ints | None = None,
+    persons: PersonsMasked | None = None,
 ) -> ViewEntry:
     """Describe a view whose files lie in ``folder``; ``fixed`` (K, 4) are the rectangles of every frame of ``plan``."""
     pts, time_base = mp4_times(plan.pts, view.time_base)
@@ -135,12 +152,17 @@ def view_entry(
         times_sha256=digest_arrays(pts, np.array(time_base)),
         states={name: int(count) for name, count in zip(STATE_NAMES, counts, strict=True)},
         fixed=() if fixed is None else tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in fixed),
-        reviewed=reviewed,
+        **(persons or PersonsMasked(0, {}, {}))._asdict(),
         regions=len(plan.boxes),
         fills=len(plan.people),
         files=files,
         notes=notes(view, plan, facts),
     )
+
+
+def masked_targets(views: Sequence[ViewEntry]) -> dict[Target, int]:
+    """Persons of all views and frames by what was masked of them."""
+    return {target: sum(view.targets.get(target, 0) for view in views) for target in TARGETS}
 
 
 def notes(view: View, plan: Plan, facts: Probe) -> tuple[str, ...]:
@@ -188,7 +210,7 @@ def build_manifest(
         override=override,
         checks={},
         risk=risk or {"known": False},
-        dicom=tuple(dicom(config, [len(view.fixed) for view in views])),
+        dicom=tuple(dicom(config, [len(view.fixed) for view in views], masked_targets(views))),
         versions=versions(),
         weights=weights(provenance),
         provenance=provenance,

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from drape.anonymization.config import ReleaseConfig
-from drape.anonymization.dilation import Windows, windows
+from drape.anonymization.dilation import hulls, windows
+from drape.anonymization.shapes import strips
+from drape.anonymization.targets import BODY, Aims, aim
 from drape.boxes import Boxes
 from drape.errors import ReleaseError
 from drape.recording import View
@@ -25,6 +28,17 @@ SOLID = 0
 """Number of the solid fill; every release has it, because cards are solid."""
 
 NO_PERSON = -1
+
+_CHUNK = 100_000
+"""Shapes that are cut into rectangles at once."""
+
+
+class _Spans(NamedTuple):
+    """Rectangles, sorted by frame: ``frame`` and ``tracklet`` (R,), ``boxes`` (R, 4)."""
+
+    frame: NDArray[np.int64]
+    tracklet: NDArray[np.int32]
+    boxes: Boxes
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,15 @@ def released_size(width: int, height: int) -> tuple[int, int]:
     return width + width % 2, height + height % 2
 
 
-def plan_view(view: View, frames: pa.Table, covered: pa.Table, persons: pa.Table, config: ReleaseConfig) -> Plan:
+def plan_view(
+    view: View,
+    frames: pa.Table,
+    covered: pa.Table,
+    persons: pa.Table,
+    config: ReleaseConfig,
+    heads: pa.Table | None = None,
+    poses: pa.Table | None = None,
+) -> Plan:
     """Decide about every frame of a view.
 
     A frame the detector could not say anything of (``known`` is false, or no row), or that holds a person whose box
@@ -111,28 +133,57 @@ def plan_view(view: View, frames: pa.Table, covered: pa.Table, persons: pa.Table
         frames: table ``FRAMES``.
         covered: table ``COVERED``.
         persons: table ``PERSONS``.
-        config: margins, padding, operating point, fill.
+        config: targets, margins, padding, operating point, fill.
+        heads: table ``HEADS`` of these persons; bodies are masked where it says nothing.
+        poses: table ``POSES`` of these persons, for silhouettes; bodies are masked where it says nothing.
 
     Raises:
-        ReleaseError: the tables do not speak of the same frames, or the view's facts are not known.
+        ReleaseError: the tables do not speak of the same frames or persons, or the view's facts are not known.
     """
     _check_frames(view, frames)
     count, size = len(frames), released_size(view.width, view.height)
     row_frame = _frame_column(view, persons, count)
+    known = _known(view, covered, count)
+    bad, masked = sorted_out(persons, config)
+    known[row_frame[bad]] = False
+    aims = aim(persons, heads, poses, size, config)
+    times = frames.column("time").to_numpy()
+    spans = _spans(aims, masked, row_frame, persons, times, size, config)
+    return _assemble(frames, size, known, spans, times, config)
+
+
+def sorted_out(persons: pa.Table, config: ReleaseConfig) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Persons (N,) whose box or probability is not a number, and those that are masked."""
     boxes = boxes_of(persons)
     existence = persons.column("existence").to_numpy()
-    tracklet = persons.column("tracklet").to_numpy()
-
-    known = _known(view, covered, count)
     bad = ~np.isfinite(boxes).all(axis=1) | ~np.isfinite(existence)
     bad |= (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
-    known[row_frame[bad]] = False
+    return bad, ~bad & (existence >= np.float32(config.min_existence))
 
-    masked = ~bad & (existence >= np.float32(config.min_existence))
-    grown = grow(boxes[masked], config)
-    times = frames.column("time").to_numpy()
-    spans = windows(row_frame[masked], tracklet[masked], grown, times, config.temporal_padding_s)
-    return _assemble(frames, size, known, spans, times, config)
+
+def _spans(
+    aims: Aims,
+    masked: NDArray[np.bool_],
+    frame: NDArray[np.int64],
+    persons: pa.Table,
+    times: NDArray[np.float64],
+    size: tuple[int, int],
+    config: ReleaseConfig,
+) -> _Spans:
+    """Rectangles of all frames, sorted by frame: those of bodies, and those that cover heads and silhouettes."""
+    tracklet = persons.column("tracklet").to_numpy()
+    padding = config.temporal_padding_s
+    rows = masked & (aims.target == BODY)
+    bodies = windows(frame[rows], tracklet[rows], grow(boxes_of(persons)[rows], config), times, padding)
+    rows = masked & (aims.target != BODY)
+    shapes = hulls(frame[rows], tracklet[rows], aims.reach[rows].astype(np.float32), times, padding)
+    parts = [_Spans(bodies.frame, bodies.tracklet, bodies.boxes)]
+    for start in range(0, len(shapes.frame), _CHUNK):
+        which, boxes = strips(shapes.reach[start : start + _CHUNK].astype(np.float64), size[1])
+        parts.append(_Spans(shapes.frame[start + which], shapes.tracklet[start + which], boxes))
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(joined[0], kind="stable")
+    return _Spans(*(column[order] for column in joined))
 
 
 def grow(boxes: Boxes, config: ReleaseConfig) -> Boxes:
@@ -186,7 +237,7 @@ def _assemble(
     frames: pa.Table,
     size: tuple[int, int],
     known: NDArray[np.bool_],
-    spans: Windows,
+    spans: _Spans,
     times: NDArray[np.float64],
     config: ReleaseConfig,
 ) -> Plan:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from drape.anonymization.config import ReleaseConfig
+from drape.anonymization.config import TARGETS, HeadRule, ReleaseConfig, Target
 from drape.config import StageConfig
 from drape.errors import ConfigError
 
@@ -28,13 +28,18 @@ class Profile(StageConfig):
 
     Settings that mask less than the profile asks are raised to it, never the other way. ``public`` asks for the solid
     fill (what it shows does not depend on the person), for twice the accepted persons' operating point and five times
-    the padding of the default settings, and for less than one expected missed person-second. The limits of
-    ``consortium`` are those a curator can reach in one round of review.
+    the padding of the default settings, for whole bodies, and for less than one expected missed person-second. The
+    limits of ``consortium`` are those a curator can reach in one round of review; it takes heads for enough where key
+    points or other views tell where they are.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Of the profile, as it stands in the manifest")
     fills: tuple[Literal["solid", "blur"], ...] = Field(
         ("solid",), min_length=1, description="Fills that may be used; the first replaces any other"
+    )
+    least_target: Target = Field("body", description="Least that is masked of a person")
+    head_rules: tuple[HeadRule, ...] = Field(
+        (), description="Rules by which a head may have been found to be masked alone"
     )
     max_existence: float = Field(0.05, ge=0, le=0.5, description="Largest min_existence: lower masks more")
     margin_x: float = Field(0.2, ge=0, le=1, description="Least margin_x")
@@ -97,6 +102,7 @@ class Profile(StageConfig):
         changed: dict[str, Any] = {}
         if config.fill not in self.fills:
             changed["fill"] = self.fills[0]
+        changed |= self._larger_targets(config)
         for name in _FLOORS:
             if getattr(config, name) < getattr(self, name):
                 changed[name] = getattr(self, name)
@@ -105,10 +111,28 @@ class Profile(StageConfig):
                 changed[name] = getattr(self, own)
         return ReleaseConfig.model_validate({**config.model_dump(), **changed}), tuple(sorted(changed))
 
+    def _larger_targets(self, config: ReleaseConfig) -> dict[str, Any]:
+        """Settings of the targets that change."""
+        order = TARGETS.index
+        changed: dict[str, Any] = {}
+        if order(config.target) < order(self.least_target):
+            changed["target"] = self.least_target
+        by_class = config.class_targets
+        if any(order(target) < order(self.least_target) for target in by_class.values()):
+            larger = {name: max(target, self.least_target, key=order) for name, target in by_class.items()}
+            changed["targets"] = tuple(f"{name}={target}" for name, target in larger.items())
+        strengthened = {**config.model_dump(), **changed}
+        allowed = tuple(rule for rule in config.head_rules if rule in self.head_rules)
+        if allowed != config.head_rules and ReleaseConfig.model_validate(strengthened).shaped:
+            changed["head_rules"] = allowed
+        return changed
+
 
 INTERNAL = Profile(
     name="internal",
     fills=("solid", "blur"),
+    least_target="head",
+    head_rules=("key_points", "over_time", "over_views", "upper_box", "whole_box"),
     max_existence=0.5,
     margin_x=0,
     margin_top=0,
@@ -126,6 +150,8 @@ INTERNAL = Profile(
 CONSORTIUM = Profile(
     name="consortium",
     fills=("solid", "blur"),
+    least_target="head",
+    head_rules=("key_points", "over_time", "over_views"),
     max_existence=0.1,
     temporal_padding_s=0.04,
     max_face_every=5,

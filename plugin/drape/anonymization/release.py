@@ -15,7 +15,7 @@ from drape.anonymization.config import ReleaseConfig
 from drape.anonymization.disk import DiskError, disk_errors
 from drape.anonymization.faces import FacesFound, face_weights
 from drape.anonymization.gates import Gates
-from drape.anonymization.job import Job, Survey, Tables
+from drape.anonymization.job import Job, Optional, Survey, Tables, none
 from drape.anonymization.manifest import FORMAT, NAME, build_manifest, check_provenance, check_words
 from drape.anonymization.quarantine import Quarantine, sweep
 from drape.anonymization.risk import summary
@@ -38,6 +38,8 @@ def export_release(
     progress: Progress = silent,
     terms: Terms | None = None,
     missed: Tables | None = None,
+    heads: Optional = none,
+    poses: Optional = none,
 ) -> dict[str, Any]:
     """Mask, verify, seal and publish a recording.
 
@@ -57,6 +59,8 @@ def export_release(
         progress: counts frames.
         terms: profile, fixed regions, override, signing key; without them an unsigned release for internal use.
         missed: gives a view's table ``MISSED``; None where nobody estimated who is missed.
+        heads: gives a view's table ``HEADS`` of these persons, or None where there is none: bodies are masked then.
+        poses: gives a view's table ``POSES`` likewise, for silhouettes.
 
     Returns:
         The manifest.
@@ -79,7 +83,7 @@ def export_release(
         check_words(recording, f"{terms.override.name} {terms.override.reason}")
     gates = Gates(terms.profile, terms.override)
     config, raised = terms.profile.strengthen(config)
-    job = Job(recording, frames, covered, persons, config, terms)
+    job = Job(recording, frames, covered, persons, config, terms, heads, poses)
     survey = job.survey(missed)
     gates.check_frames(survey.unknown)
     gates.check_risk(survey.risk)

@@ -35,6 +35,8 @@ class Renderer:
         self._plan = plan
         self._secret = secret
         self._label = label
+        # The rectangles of a shape would each show a whole grid of cells, so a shape's fill is one colour.
+        self._cells = (1, 1) if config.shaped else None
         self.fills: list[Fill] = [solid(config.grey)]
 
     def mask(self, index: int, planes: tuple[NDArray[np.uint8], ...]) -> None:
@@ -46,11 +48,13 @@ class Renderer:
         y, u, v = planes
         rows = self._plan.regions_of(index)
         boxes, numbers = self._plan.boxes[rows], self._plan.fills[rows]
-        for box, number in zip(boxes, numbers, strict=True):
+        for number in numbers:
             if number == len(self.fills):  # before anything is painted: a sample is of the source
                 person, interval = self._plan.people[number], self._plan.intervals[number]
                 label = f"{self._label}/{person}/{interval}"
-                self.fills.append(sample((y, u, v), box, self._secret, label))
+                own = boxes[numbers == number]
+                around = np.concatenate([own[:, :2].min(axis=0), own[:, 2:].max(axis=0)])
+                self.fills.append(sample((y, u, v), around, self._secret, label, self._cells))
         for box, number in zip(boxes, numbers, strict=True):
             paint((y, u, v), box, self.fills[number])
 

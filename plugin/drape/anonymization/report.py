@@ -20,6 +20,7 @@ from drape.anonymization.report_words import (
     purpose_sentence,
     risk_sentences,
     signer_sentence,
+    target_sentences,
 )
 from drape.media import read_planes
 from drape.recording import View
@@ -124,7 +125,7 @@ def _masking(manifest: Manifest) -> list[str]:
         "blur": "a few coarse colour patches with noise, of which nothing finer than themselves can be computed back",
     }[config["fill"]]
     said = [
-        f"Each person found is covered whole, head to foot, with {fill}.",
+        *target_sentences(manifest, fill),
         f"Masks are wider than the person by {config['margin_x']:.0%} at each side, {config['margin_top']:.0%} above "
         f"and {config['margin_bottom']:.0%} below, and stand {config['temporal_padding_s']:g} s before and after.",
         f"Whatever was a person with a probability of {config['min_existence']:g} or more is masked.",

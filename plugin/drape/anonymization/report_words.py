@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from drape.anonymization.manifest import Manifest
+from drape.anonymization.config import HeadRule
+from drape.anonymization.manifest import Manifest, masked_targets
 
 
 def purpose_sentence(manifest: Manifest) -> str:
@@ -20,6 +21,31 @@ def signer_sentence(manifest: Manifest) -> str:
         f"Signed ({manifest.signature.algorithm}) with the key whose fingerprint is {manifest.signature.fingerprint}. "
         "Compare it with what the institution published."
     )
+
+
+_RULES: dict[HeadRule, str] = {
+    "key_points": "from the points of the face, the ears and the shoulders",
+    "over_time": "from the moments just before and after",
+    "over_views": "from the other cameras",
+    "upper_box": "as the upper part of the box around the person",
+    "whole_box": "as the whole box around the person",
+}
+
+
+def target_sentences(manifest: Manifest, fill: str) -> list[str]:
+    """What is covered of people, with ``fill``."""
+    count = masked_targets(manifest.views)
+    less = count["head"] + count["silhouette"]
+    if not less:
+        return [f"Each person found is covered whole, head to foot, with {fill}."]
+    said = [
+        f"Of {sum(count.values())} persons counted frame by frame, {count['head']} are covered with {fill} over the "
+        f"head alone (with hair, ears and neck), {count['silhouette']} over the outline of the body, and "
+        f"{count['body']} whole, head to foot: those who asked for it, and all of whom too little is known for less."
+    ]
+    rules = {rule: sum(view.head_rules.get(rule, 0) for view in manifest.views) for rule in _RULES}
+    found = "; ".join(f"{rules[rule]} {words}" for rule, words in _RULES.items() if rules[rule])
+    return [*said, f"Where the head is was found {found}."]
 
 
 def checked_sentences(manifest: Manifest) -> list[str]:
@@ -92,6 +118,11 @@ def limit_sentences(manifest: Manifest) -> list[str]:
         "Text in the picture (screens, name plates, labels) was not searched for; only the fixed regions listed above "
         "are masked.",
     ]
+    if masked_targets(manifest.views)["head"]:
+        said.append(
+            "Of those of whom the head alone is covered, build, gait, skin and clothes are seen; by these too people "
+            "can be recognized."
+        )
     if manifest.config["fill"] == "blur":
         said.append("The patches keep the rough colours of clothing, by which people can be told apart.")
     return said

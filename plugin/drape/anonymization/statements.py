@@ -11,7 +11,7 @@ from typing import Any
 import av
 
 import drape
-from drape.anonymization.config import ReleaseConfig
+from drape.anonymization.config import ReleaseConfig, Target
 
 PACKAGES = ("av", "numpy", "opencv-python-headless", "pyarrow", "pydantic", "cryptography", "scipy", "torch")
 
@@ -33,13 +33,15 @@ def weights(provenance: dict[str, Any]) -> dict[str, str]:
     return {path: digest for path, digest in _walk(provenance, "") if re.fullmatch(r"[0-9a-f]{64}", digest)}
 
 
-def dicom(config: ReleaseConfig, num_fixed: Sequence[int]) -> list[dict[str, Any]]:
+def dicom(config: ReleaseConfig, num_fixed: Sequence[int], targets: dict[Target, int]) -> list[dict[str, Any]]:
     """De-identification method codes of DICOM PS3.16, CID 7050 (PS3.15, Annex E), each with what it stands on here.
 
     The codes are for those who wrap the videos in DICOM objects: ``applied`` says whether the release did what the code
     names, ``basis`` what it did. ``num_fixed`` counts the fixed rectangles of each view; only where each has some is
-    text in the picture taken for dealt with.
+    text in the picture taken for dealt with. ``targets`` counts persons by what was masked of them; visible features
+    are taken for dealt with only where bodies are covered whole.
     """
+    less = sum(count for target, count in targets.items() if target != "body")
     fill = "one grey" if config.fill == "solid" else "a few noised colour cells"
     return [
         _code(
@@ -57,8 +59,10 @@ def dicom(config: ReleaseConfig, num_fixed: Sequence[int]) -> list[dict[str, Any
         _code(
             "113102",
             "Clean Recognizable Visual Features Option",
-            True,
-            f"every person that was found is covered whole with {fill}",
+            not less,
+            f"every person that was found is covered whole with {fill}"
+            if not less
+            else f"of {less} of {sum(targets.values())} persons of all frames only head or silhouette is covered",
         ),
     ]
 

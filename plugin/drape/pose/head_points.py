@@ -117,7 +117,8 @@ def scale_of(points: Points, boxes: Boxes) -> tuple[Floats, Bools]:
 
     Two estimates, of which the larger holds. A picture shortens distances between points and lengthens none, so each
     gives a lower bound; one wild point must not make a giant, so that a bound counts as far as one between other
-    points, or the box, comes near it. And distances between points of the head are, in the mean over all its turns, known.
+    points, or the box, comes near it. And distances between points of the head are known in the mean over all its
+    turns.
 
     Returns:
         (N,) pixels per metre; (N,) whether any distance spoke, and not the box alone.
