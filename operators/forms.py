@@ -8,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import fiftyone.operators.types as types
-from drape.config import StageConfig
+from drape.config import StageConfig, parts_of, read_entry, show_entry
 from drape.errors import ConfigError
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -30,7 +30,7 @@ def config_section(
     model: type[StageConfig],
     choices: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Add a switch and, where it is on, one field per setting of a stage.
+    """Add a switch and, where it is on, one field per setting of a stage; those that are configurations are left out.
 
     Args:
         inputs: the form.
@@ -44,8 +44,10 @@ def config_section(
     if not is_open(params, section):
         return
     group = types.Object()
+    parts = parts_of(model)
     for name, info in model.model_fields.items():
-        _field(group, name, info, (choices or {}).get(name))
+        if name not in parts:
+            _field(group, name, info, (choices or {}).get(name))
     inputs.define_property(section, group, label=f"{section.capitalize()} settings")
 
 
@@ -72,6 +74,17 @@ def config_from(params: Mapping[str, Any], section: str, model: type[Config]) ->
     except ValidationError as error:
         where, message = _first(error)
         raise ConfigError(f"Setting {where}: {message}", "Correct it") from None
+
+
+def with_parts(params: Mapping[str, Any], section: str, model: type[Config]) -> Config:
+    """The configuration that was entered in a section, with the parts that have sections of their own.
+
+    Raises:
+        ConfigError: a setting is unknown or out of its bounds.
+    """
+    opened = {name: part for name, part in parts_of(model).items() if is_open(params, name)}
+    changed = {name: config_from(params, name, part) for name, part in opened.items()}
+    return config_from(params, section, model).model_copy(update=changed)
 
 
 def config_problems(params: Mapping[str, Any], section: str, model: type[StageConfig]) -> Problems:
@@ -121,13 +134,8 @@ def folder_field(inputs: types.Object, name: str, label: str, description: str, 
 def _entered(params: Mapping[str, Any], section: str, model: type[StageConfig]) -> dict[str, Any]:
     values = params.get(section) if is_open(params, section) else None
     entered = {name: value for name, value in dict(values or {}).items() if value not in (None, "")}
-    return {name: _parsed(value, model.model_fields.get(name)) for name, value in entered.items()}
-
-
-def _parsed(value: Any, info: FieldInfo | None) -> Any:
-    """A list is entered with commas."""
-    is_list = info is not None and get_origin(info.annotation) is tuple and isinstance(value, str)
-    return value.split(",") if is_list else value
+    fields = model.model_fields
+    return {n: read_entry(value, fields[n].annotation) if n in fields else value for n, value in entered.items()}
 
 
 def _first(error: ValidationError) -> tuple[str, str]:
@@ -149,7 +157,7 @@ def _field(group: types.Object, name: str, info: FieldInfo, choices: Sequence[st
     shared: dict[str, Any] = {
         "label": name.replace("_", " ").capitalize(),
         "description": info.description,
-        "default": _shown(info.default),
+        "default": _shown(info),
         "required": False,
     }
     low, high = _bounds(info)
@@ -170,9 +178,8 @@ def _field(group: types.Object, name: str, info: FieldInfo, choices: Sequence[st
         group.str(name, allow_empty=True, **shared)
 
 
-def _shown(default: Any) -> Any:
-    if isinstance(default, tuple):
-        return ",".join(map(str, default))
+def _shown(info: FieldInfo) -> Any:
+    default = show_entry(info.get_default(call_default_factory=True))
     return str(default) if isinstance(default, Path) else default
 
 

@@ -14,8 +14,10 @@ from rich.markup import escape
 
 from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
+from drape.cli_adapt import adapt_command, models_command, student_command
 from drape.cli_options import configure, with_options
 from drape.cli_output import err, out, show_counts, show_manifest, show_recording
+from drape.cli_pose import pose_command
 from drape.cli_progress import progress_bars
 from drape.cli_release import keys_app, verify_command
 from drape.cli_simulate import simulate_command
@@ -121,6 +123,10 @@ def _track_mot(mot: list[str], fps: float, folder: Path, settings: TrackingConfi
 
 app.command("associate")(associate_command)
 app.command("retrieve")(retrieve_command)
+app.command("adapt")(adapt_command)
+app.command("student")(student_command)
+app.command("models")(models_command)
+app.command("pose")(pose_command)
 
 
 @app.command("export")

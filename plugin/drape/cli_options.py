@@ -14,15 +14,14 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from drape.config import StageConfig
+from drape.config import StageConfig, parts_of, read_entry, show_entry
 from drape.errors import ConfigError
 
 Model = TypeVar("Model", bound=StageConfig)
-LIST_SEPARATOR = ","
 
 
 def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorator: give a command an option for every field of ``models``.
+    """Decorator: give a command an option for every field of ``models`` that is no configuration itself.
 
     The command receives, for each keyword, a dict of the fields that were given on the command line. Where two models
     of one command share a field name, its options carry their keyword in front (``--tracking-max-gap-s``).
@@ -46,7 +45,7 @@ def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]],
             for option, (keyword, name) in fields.items():
                 value = values.pop(option)
                 if value is not None:
-                    given[keyword][name] = _parsed(value, models[keyword].model_fields[name])
+                    given[keyword][name] = read_entry(value, models[keyword].model_fields[name].annotation)
             command(**values, **given)
 
         wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
@@ -59,21 +58,19 @@ def with_options(**models: type[StageConfig]) -> Callable[[Callable[..., None]],
 
 def _option_names(models: Mapping[str, type[StageConfig]]) -> dict[str, tuple[str, str]]:
     """{option: (keyword, field)} of every field of the models."""
-    shared = Counter(name for model in models.values() for name in model.model_fields)
-    return {
-        f"{keyword}_{name}" if shared[name] > 1 else name: (keyword, name)
-        for keyword, model in models.items()
-        for name in model.model_fields
-    }
+    fields = [(keyword, name) for keyword, model in models.items() for name in _own_fields(model)]
+    shared = Counter(name for _, name in fields)
+    return {f"{keyword}_{name}" if shared[name] > 1 else name: (keyword, name) for keyword, name in fields}
 
 
-def _parsed(value: Any, field: FieldInfo) -> Any:
-    return value.split(LIST_SEPARATOR) if get_origin(field.annotation) is tuple else value
+def _own_fields(model: type[StageConfig]) -> list[str]:
+    parts = parts_of(model)
+    return [name for name in model.model_fields if name not in parts]
 
 
 def _option(name: str, field: FieldInfo, group: str) -> inspect.Parameter:
     kind = _plain_type(field.annotation)
-    default = _default(field.default)
+    default = _default(field)
     words = f"{field.description} [dim]\\[default: {default}][/dim]"
     flags = [f"--{name.replace('_', '-')}"]
     if kind is bool:
@@ -85,14 +82,13 @@ def _option(name: str, field: FieldInfo, group: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=typing.Optional[kind])  # noqa: UP045
 
 
-def _default(value: Any) -> str:
-    if isinstance(value, tuple):
-        return LIST_SEPARATOR.join(map(str, value))
-    return "none" if value is None else str(value)
+def _default(field: FieldInfo) -> str:
+    value = show_entry(field.get_default(call_default_factory=True))
+    return "none" if value is None or value == "" else str(value)
 
 
 def _plain_type(annotation: Any) -> type:
-    """``X`` of ``X | None``; ``str`` for a choice and for a list, which is written with commas."""
+    """``X`` of ``X | None``; ``str`` for a choice and for a list, which is typed with commas."""
     if get_origin(annotation) in (Literal, tuple):
         return str
     if get_origin(annotation) in (Union, UnionType):

@@ -45,6 +45,7 @@ def test_frame_fields_and_sources_are_those_of_the_schema() -> None:
         schema.GROUND_TRUTH,
         schema.POSES,
         schema.HEADS,
+        schema.LABELS,
     }
     assert set(tables.SOURCES) | set(tables.REASONS) | set(tables.HEAD_RULES) <= names(section("Frame fields"))
 

@@ -81,7 +81,7 @@ def test_the_downloaded_plugin_works_without_an_installed_engine(
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert len(told["operators"]) == 7
+    assert len(told["operators"]) == 10
     assert Path(told["engine"]).is_relative_to(folder.resolve())
     assert told["result"]["frames"] == 100
     assert theatre.dataset.count() == 1

@@ -19,6 +19,9 @@ OPERATORS = [
     "track_persons",
     "associate_views",
     "retrieve_missed",
+    "adapt_detector",
+    "train_realtime_detector",
+    "estimate_poses",
     "export_release",
     "run_pipeline",
 ]

@@ -10,7 +10,18 @@ from support.imports import Import, module_name, read_imports
 
 FOUNDATIONS = {"boxes", "recording", "tables", "media", "config", "errors", "progress"}
 TOOLS = {"openmmlab", "assets", "checkpoint", "mot"}
-ENTRANCES = {"cli", "cli_options", "cli_release", "cli_output", "cli_progress", "cli_simulate", "cli_views", "__main__"}
+ENTRANCES = {
+    "cli",
+    "cli_adapt",
+    "cli_options",
+    "cli_output",
+    "cli_pose",
+    "cli_progress",
+    "cli_release",
+    "cli_simulate",
+    "cli_views",
+    "__main__",
+}
 STAGES = {
     "detection",
     "tracking",

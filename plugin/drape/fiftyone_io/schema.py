@@ -22,6 +22,7 @@ MISSED = "frames.missed"
 GROUND_TRUTH = "frames.ground_truth"
 POSES = "frames.poses"
 HEADS = "frames.heads"
+LABELS = "frames.labels"
 PERSON = "person"
 
 IDENTITY: dict[str, type[fo.Field]] = {
@@ -54,6 +55,10 @@ _ATTRIBUTES: dict[str, type[fo.Field]] = {
     "persons.detections.copy": fo.BooleanField,
     "missed.detections.reason": fo.StringField,
     "heads.polylines.rule": fo.StringField,
+}
+LABEL_ATTRIBUTES: dict[str, type[fo.Field]] = {
+    "frames.labels.detections.ignored": fo.BooleanField,
+    "frames.labels.detections.source": fo.StringField,
 }
 
 

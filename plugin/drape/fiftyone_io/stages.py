@@ -74,7 +74,7 @@ def ingest(name: str, source: Path, root: Path, progress: Progress = silent) -> 
     videos[schema.MOSAIC] = mosaic.playable(ws, progress)
     dataset = datasets.create(name)
     datasets.add_recording(dataset, ws, videos)
-    _register(dataset, ws, "ingest")
+    register(dataset, ws, "ingest")
     save_views(dataset)
     return dataset, ws.recording.id
 
@@ -92,7 +92,7 @@ def detect(dataset: fo.Dataset, recording: str, config: DetectionConfig, progres
     record = pipeline.detect(ws, config, progress)
     write_candidates(dataset, ws, progress)
     rollups.write_unknown(dataset, ws)
-    _register(dataset, ws, "detect")
+    register(dataset, ws, "detect")
     save_views(dataset)
     return record
 
@@ -109,8 +109,8 @@ def track(dataset: fo.Dataset, recording: str, config: TrackingConfig, progress:
     ws = datasets.workspace(dataset, recording)
     reviewed.collect(dataset, ws)
     record = pipeline.track(ws, config, progress)
-    _publish(dataset, ws, progress)
-    _register(dataset, ws, "track")
+    publish(dataset, ws, progress)
+    register(dataset, ws, "track")
     rollups.outdate_release(dataset, recording)
     return record
 
@@ -131,7 +131,7 @@ def associate(
     ws = datasets.workspace(dataset, recording)
     record = pipeline.associate(ws, config, progress)
     rollups.write_synchrony(dataset, ws)
-    _register(dataset, ws, "associate")
+    register(dataset, ws, "associate")
     return record
 
 
@@ -149,8 +149,8 @@ def retrieve(
     ws = datasets.workspace(dataset, recording)
     reviewed.collect(dataset, ws)
     record = pipeline.retrieve(ws, config, progress)
-    _publish(dataset, ws, progress)
-    _register(dataset, ws, "retrieve")
+    publish(dataset, ws, progress)
+    register(dataset, ws, "retrieve")
     rollups.outdate_release(dataset, recording)
     return record
 
@@ -185,11 +185,11 @@ def export(
     """
     ws = datasets.workspace(dataset, recording)
     if reviewed.collect(dataset, ws):
-        _publish(dataset, ws, progress)
+        publish(dataset, ws, progress)
     folder = target.expanduser().resolve() / recording
     manifest = pipeline.export(ws, config, folder, progress, terms)
     rollups.write_release_status(dataset, recording, "verified")
-    _register(dataset, ws, "export")
+    register(dataset, ws, "export")
     if release_dataset is not None:
         add_release(release_dataset, folder, names_of(dataset, recording))
     return manifest
@@ -201,7 +201,7 @@ def names_of(dataset: fo.Dataset, recording: str) -> Names:
     return private_names(ws.recording, workspace=ws.root)
 
 
-def _publish(dataset: fo.Dataset, ws: Workspace, progress: Progress) -> None:
+def publish(dataset: fo.Dataset, ws: Workspace, progress: Progress) -> None:
     """Write found and reviewed persons, likely misses, their copies in the mosaic, roll-ups and views."""
     persons: dict[str, pa.Table] = {view.id: reviewed.everyone(ws, view.id) for view in ws.recording.views}
     with reviewed.remembering(dataset, ws, persons):
@@ -215,7 +215,8 @@ def _publish(dataset: fo.Dataset, ws: Workspace, progress: Progress) -> None:
     save_views(dataset)
 
 
-def _register(dataset: fo.Dataset, ws: Workspace, stage: str) -> None:
+def register(dataset: fo.Dataset, ws: Workspace, stage: str) -> None:
+    """Register a stage's run record on the dataset, if the stage has run."""
     record = ws.record(stage)
     if record is not None:
         register_run(dataset, ws.recording.id, record)

@@ -54,6 +54,11 @@ def save_views(dataset: fo.Dataset) -> list[str]:
             flat.match(F("num_missed") > 0).filter_labels(schema.MISSED, F("confidence") >= LIKELY),
             f"Places where somebody is missed with a probability of {LIKELY} or more; look here first",
         )
+    if dataset.has_frame_field("labels"):
+        views["Pseudo labels"] = (
+            flat.match_frames(F("labels").exists()),
+            "Frames that the detector learned from: persons with their weight, regions that were ignored, background",
+        )
     if flat.exists("num_fallback_heads").limit(1):
         views["Heads by fallback rule"] = (
             flat.match(F("num_fallback_heads") > 0).filter_labels(schema.HEADS, F("rule") != "key_points"),

@@ -7,11 +7,15 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from drape.adaptation.config import AdaptationConfig
+from drape.adaptation.student_config import StudentConfig
 from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
 from drape.config import StageConfig
 from drape.detection import DetectionConfig
 from drape.errors import ConfigError
+from drape.pose import PoseConfig
+from drape.pose.head_config import HeadConfig
 from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
 
@@ -23,6 +27,10 @@ class PipelineConfig(StageConfig):
     tracking: TrackingConfig = TrackingConfig()
     association: AssociationConfig = AssociationConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
+    student: StudentConfig = StudentConfig()
+    pose: PoseConfig = PoseConfig()
+    heads: HeadConfig = HeadConfig()
     release: ReleaseConfig = ReleaseConfig()
     terms: TermsConfig = TermsConfig()
 
