@@ -1,6 +1,7 @@
 """What the self-supervised loop gives a detector, on real video and in a simulated room; every cell is kept on disk.
 
-``python -m bench.adaptation pets --size 480 --seeds 0,1,2 --out FOLDER``, ``… simulator``, ``… table`` prints what is there.
+``python -m bench.adaptation pets --size 480 --seeds 0,1,2 --out FOLDER``, ``… simulator``; ``… table`` prints what is
+there.
 """
 
 from __future__ import annotations
