@@ -44,7 +44,7 @@ class Examiner:
     def agreement(self, judged: Sequence[Judged]) -> Agreement:
         """Label-free figures over all recordings of the site."""
         counts: list[Counts] = []
-        wins: list[bool] = []
+        wins: list[float] = []
         for one in judged:
             held = one.split.held
             matched, compared = partners(one.base, one.seen, held, self.guard.score, self.association)

@@ -34,7 +34,7 @@ def partners(
     held: Mapping[str, NDArray[np.integer]],
     score: float,
     config: AssociationConfig,
-) -> tuple[Partners, list[bool]]:
+) -> tuple[Partners, list[float]]:
     """Which candidates have a partner in another view, and how comparisons of instants went.
 
     Args:
@@ -46,7 +46,8 @@ def partners(
 
     Returns:
         For each view that can be compared, of each of its candidates: 1 matched, 0 not, -1 not looked at; and for pairs
-        of views at held-out instants whether the boxes of one time go better together than those of different times.
+        of views at held-out instants whether the boxes of one time go better together than those of different times
+        (1), worse (0), or as well (.5), as they do where nobody moves.
     """
     from drape.association import AssociationModel
 
@@ -60,7 +61,7 @@ def partners(
     instants = _some(meet(views, max(1 / config.rate_hz, *(view.period() for view in views))))
     found = {view.view: np.full(room.candidates(view.view).num_rows, -1, np.int8) for view in views}
     rows = {view.view: _rows(room, view) for view in views}
-    wins: list[bool] = []
+    wins: list[float] = []
     gap = min(config.gaps_s)
     for a, b in combinations(range(len(views)), 2):
         both = np.flatnonzero(instants.present[:, a] & instants.present[:, b])
@@ -74,8 +75,8 @@ def partners(
             others = both[np.abs(instants.time[both] - instants.time[t]) >= _reach(instants, gap)]
             for u in others[np.linspace(0, len(others) - 1, min(OTHERS, len(others))).astype(np.int64)]:
                 _, unfit = _match(model, views[a], here[0], views[b], _at(instants, u, b))
-                if len(here[0]) and fit != unfit:
-                    wins.append(fit > unfit)
+                if len(here[0]):
+                    wins.append(0.5 if fit == unfit else float(fit > unfit))
     return found, wins
 
 
