@@ -62,7 +62,7 @@ class StudentConfig(StageConfig):
         0.01, ge=0, le=1, description="Share of the sure persons that the student may find less than its teacher"
     )
     teacher: DenseConfig = DenseConfig()
-    tuning: FineTuneConfig = FineTuneConfig(epochs=6, rate=4e-4, rehearsal=0.0)
+    tuning: FineTuneConfig = FineTuneConfig(epochs=6, rate=2e-4, rehearsal=0.005)
 
     @field_validator("name")
     @classmethod

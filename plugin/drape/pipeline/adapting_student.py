@@ -84,14 +84,14 @@ def train_realtime(
     if not workspaces:
         raise AdaptationError("There is no recording to learn from", "Name at least one workspace")
     models = models.expanduser().resolve()
+    for ws in workspaces:
+        if ws.record("retrieve") is None:
+            detect(ws, stages.detection, progress)
+            all_stages(ws, stages, progress)
     with ExitStack() as held:
         for ws in workspaces:
             held.enter_context(ws.locked())
         watch = Stopwatch()
-        for ws in workspaces:
-            if ws.record("retrieve") is None:
-                detect(ws, stages.detection, progress)
-                all_stages(ws, stages, progress)
         stamp = _stamp(workspaces, config, adaptation, stages)
         known = free_name(models, config.name, stamp)
         if known is None:
