@@ -11,9 +11,11 @@ import fiftyone.operators.types as types
 from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
 from drape.detection import DetectionConfig, registered_detectors
-from drape.fiftyone_io import stages
+from drape.fiftyone_io import learning, stages
 from drape.fiftyone_io.private_names import Names, private_names
 from drape.pipeline import PipelineConfig
+from drape.pose import PoseConfig, registered_estimators
+from drape.pose.head_config import HeadConfig
 from drape.recording import load_recording
 from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
@@ -27,9 +29,12 @@ SECTIONS = {
     "tracking": TrackingConfig,
     "association": AssociationConfig,
     "retrieval": RetrievalConfig,
+    "pose": PoseConfig,
+    "heads": HeadConfig,
     "release": ReleaseConfig,
     "terms": TermsConfig,
 }
+CHOICES = {"detection": {"preset": registered_detectors()}, "pose": {"preset": registered_estimators()}}
 NEW, OPEN = "source", "dataset"
 
 
@@ -58,8 +63,8 @@ class RunPipeline(DrapeOperator):
             dataset_name: where a path is ingested to; a new dataset, or one of recordings.
             workspace: see ``ingest_recording``.
             release_dataset: name of the dataset to add the releases to; None for none.
-            config: settings by stage: ``detection``, ``tracking``, ``association``, ``retrieval``, ``release``,
-                ``terms``.
+            config: settings by stage: ``detection``, ``tracking``, ``association``, ``retrieval``, ``pose``, ``heads``,
+                ``release``, ``terms``. Poses are estimated where the release's ``target`` needs them.
             delegate: queue the work for a worker instead of doing it now.
 
         Returns:
@@ -89,8 +94,7 @@ class RunPipeline(DrapeOperator):
             targets.target_field(ctx, inputs, "Run the pipeline on")
         releases.release_fields(ctx, inputs)
         for section, model in SECTIONS.items():
-            choices = {"preset": registered_detectors()} if section == "detection" else None
-            config_section(inputs, ctx.params, section, model, choices)
+            config_section(inputs, ctx.params, section, model, CHOICES.get(section))
 
     def problems(self, ctx: foo.ExecutionContext) -> Problems:
         found = sources.source_problems(ctx) if _is_new(ctx) else targets.target_problems(ctx)
@@ -103,19 +107,22 @@ class RunPipeline(DrapeOperator):
         config = PipelineConfig(**{name: config_from(ctx.params, name, model) for name, model in SECTIONS.items()})
         target, release_dataset = releases.chosen(ctx)
         if _is_new(ctx):
-            steps.plan(6)
+            steps.plan(7)
             name, source, root = sources.chosen(ctx)
             dataset, recording = stages.ingest(name, source, root, steps.begin())
             recordings = [recording]
         else:
             dataset, recordings = ctx.dataset, targets.recordings(ctx)
-            steps.plan(5 * len(recordings))
+            steps.plan(6 * len(recordings))
         manifests = []
         for one in recordings:
             stages.detect(dataset, one, config.detection, steps.begin())
             stages.track(dataset, one, config.tracking, steps.begin())
             stages.associate(dataset, one, config.association, steps.begin())
             stages.retrieve(dataset, one, config.retrieval, steps.begin())
+            posing = steps.begin()
+            if config.release.target != "body":
+                learning.estimate_poses(dataset, one, config.pose, config.heads, posing)
             manifests.append(
                 stages.export(dataset, one, config.release, target, release_dataset, steps.begin(), config.terms)
             )

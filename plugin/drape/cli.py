@@ -45,7 +45,10 @@ Work = Annotated[Path, typer.Option("--workspace", "-w", help="Folder of tables,
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder the release becomes; must not exist")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="YAML file with the keys detection, tracking, association, retrieval, release"),
+    typer.Option(
+        "--config",
+        help="YAML file with the keys detection, tracking, association, retrieval, pose, heads, release, terms",
+    ),
 ]
 
 
@@ -167,17 +170,19 @@ def run_command(
 ) -> None:
     """All stages: ingest, detect, track, associate, retrieve, export, verify.
 
-    Stopped? The same command goes on where it was.
+    With `--target head` or `silhouette` poses are estimated too; their settings are the keys pose and heads of the
+    configuration file. Stopped? The same command goes on where it was.
     """
     base = _base(config)
-    settings = PipelineConfig(
-        detection=configure(base.detection, detection),
-        tracking=configure(base.tracking, tracking),
-        association=configure(base.association, association),
-        retrieval=configure(base.retrieval, retrieval),
-        release=configure(base.release, release),
-        terms=configure(base.terms, terms),
-    )
+    given = {
+        "detection": detection,
+        "tracking": tracking,
+        "association": association,
+        "retrieval": retrieval,
+        "release": release,
+        "terms": terms,
+    }
+    settings = base.model_copy(update={name: configure(getattr(base, name), part) for name, part in given.items()})
     with progress_bars() as progress:
         manifest = run(source, workspace, out_folder, settings, progress)
     show_manifest(manifest)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from drape import tables
 from drape.anonymization import ReleaseConfig, Terms, TermsConfig, export_release, read_manifest
@@ -12,6 +15,7 @@ from drape.pipeline.agreement import associate, retrieve
 from drape.pipeline.config import PipelineConfig
 from drape.pipeline.execution import made, run_record
 from drape.pipeline.ingestion import check_source, ingest
+from drape.pipeline.posing import estimate_poses
 from drape.pipeline.records import Stopwatch, digest
 from drape.pipeline.stages import detect, track
 from drape.pipeline.workspace import Workspace
@@ -66,6 +70,8 @@ def export(
             progress=progress,
             terms=agreed,
             missed=ws.missed if ws.has("missed") else None,
+            heads=partial(_kept, ws, "heads"),
+            poses=partial(_kept, ws, "poses"),
         )
         views = {v: {"digest": stamp, "outputs": {}, "counts": {}} for v in (w.id for w in ws.recording.views)}
         ws.write_record("export", run_record("export", config, ws.recording, views, watch.seconds))
@@ -82,6 +88,11 @@ def _already(target: Path, stamp: str) -> dict[str, Any]:
     return manifest
 
 
+def _kept(ws: Workspace, kind: str, view: str) -> pa.Table | None:
+    """A view's table, or None where its stage has not run."""
+    return ws.read(kind, view) if ws.path(kind, view).is_file() else None
+
+
 def _release_inputs(ws: Workspace, terms: Terms) -> dict[str, str]:
     kinds = ("frames", "covered")
     views = ws.recording.views
@@ -89,8 +100,8 @@ def _release_inputs(ws: Workspace, terms: Terms) -> dict[str, str]:
     files |= {f"persons/{v.id}": tables.sha256(ws.persons_path(v.id)) for v in views}
     reviewed = [v.id for v in views if ws.path("reviewed", v.id).is_file()]
     files |= {f"reviewed/{v}": tables.sha256(ws.path("reviewed", v)) for v in reviewed}
-    if ws.has("missed"):
-        files |= {f"missed/{v.id}": tables.sha256(ws.path("missed", v.id)) for v in views}
+    for kind in ("missed", "poses", "heads"):
+        files |= {f"{kind}/{v.id}": tables.sha256(p) for v in views if (p := ws.path(kind, v.id)).is_file()}
     files |= {f"terms/{name}": value for name, value in terms.inputs().items()}
     return files | {f"media/{v.id}": v.sha256 for v in views}
 
@@ -113,7 +124,7 @@ def run(
     config: PipelineConfig | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """All stages, from videos to a verified release.
+    """All stages, from videos to a verified release; poses only where the mask's target needs them.
 
     Args:
         source: see :func:`ingest`.
@@ -133,4 +144,6 @@ def run(
     track(ws, config.tracking, progress)
     associate(ws, config.association, progress)
     retrieve(ws, config.retrieval, progress)
+    if config.release.target != "body":
+        estimate_poses(ws, config.pose, progress, config.heads)
     return export(ws, config.release, target, progress, config.terms)

@@ -58,7 +58,10 @@ WHOLE = {
 """Tables of which there is one per recording. ``synchrony`` holds the intervals that the association found,
 ``intervals`` those of the retrieval."""
 
-STAGES = ("ingest", "detect", "track", "associate", "retrieve", "adapt", "student", "pose", "adapt-pose", "export")
+STAGES = (
+    *("ingest", "detect", "track", "associate", "retrieve", "adapt", "student"),
+    *("pose", "heads", "adapt-pose", "export"),
+)
 
 
 class Workspace:
@@ -152,7 +155,7 @@ class Workspace:
     def forget_agreement(self) -> None:
         """Remove what association and retrieval made: the tracklets it was made of are about to change."""
         for view in self.recording.views:
-            for kind in ("persons", "missed"):
+            for kind in ("persons", "missed", "poses", "heads"):
                 self.path(kind, view.id).unlink(missing_ok=True)
         for kind in WHOLE:
             self.whole_path(kind).unlink(missing_ok=True)
