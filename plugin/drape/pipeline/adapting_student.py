@@ -20,9 +20,8 @@ from drape.adaptation.cards import Card, DetectorPart, Judgement, Lesson, Parent
 from drape.adaptation.config import AdaptationConfig
 from drape.adaptation.dense import dense_labels
 from drape.adaptation.fine_tuning import BaseModel
-from drape.adaptation.student import SHIPPED, Student, shipped_base, train_student
+from drape.adaptation.student import SHIPPED, shipped_base, train_student
 from drape.adaptation.student_config import StudentConfig
-from drape.adaptation.training_set import TrainingSet
 from drape.detection import PRESETS, DetectionConfig, Detector, build_detector
 from drape.errors import AdaptationError
 from drape.media import read_frames
@@ -141,18 +140,25 @@ def _make(
         )
         for seen in (workspaces, rooms)
     ]
-    detectors = [build_detector(stages.detection), build_detector(detection)]
-    speeds = frames_per_second(detectors, list(_some(workspaces[0], splits[0])))
+    teacher = build_detector(stages.detection)
+    speeds = frames_per_second([teacher, build_detector(detection)], list(_some(workspaces[0], splits[0])))
     before, after = (_figures(one, speed) for one, speed in zip(agreements, speeds, strict=True))
-    card = _card(config, student, training, Parent(name=start, sha256=_digest_of(base.weights)), before, after)
-    card = card.model_copy(
-        update={
-            "site": adaptation.site or ", ".join(ws.recording.id for ws in workspaces),
-            "detector": card.detector.model_copy(update={"notice": notice or notice_of(stages.detection)}),
-            "rounds": ({"teacher": name_of(stages.detection), **detectors[0].fingerprint},),
-            "configs": {"student": public_config(config), "detection": public_config(stages.detection)},
-            "run": stamp,
-        }
+    errors = {"onnx_score_error": student.exported.score_error, "onnx_box_error": student.exported.box_error}
+    card = Card(
+        name=config.name,
+        kind="student",
+        version=drape.__version__,
+        site=adaptation.site or ", ".join(ws.recording.id for ws in workspaces),
+        parent=Parent(name=start, sha256=tables.sha256(base.weights) if base.weights else ""),
+        detector=DetectorPart(engine="onnx", weights="model.onnx", notice=notice or notice_of(stages.detection)),
+        files={},
+        labels=Lesson(digest=training.digest, images=training.images, boxes=training.boxes),
+        before=before,
+        after={**after, **errors},
+        verdict=_verdict(config, before, after),
+        rounds=({"teacher": name_of(stages.detection), **teacher.fingerprint},),
+        configs={"student": public_config(config), "detection": public_config(stages.detection)},
+        run=stamp,
     )
     files = {"model.onnx": student.exported.path, "weights.pth": student.tuned.weights, "config.json": student.config}
     return load_card(write_model(models, card, files))
@@ -199,30 +205,6 @@ def _figures(agreement: Agreement, speed: float) -> dict[str, float]:
     return {**{name: round(value, 5) for name, value in named.items()}, FPS: round(speed, 2)}
 
 
-def _card(
-    config: StudentConfig,
-    student: Student,
-    training: TrainingSet,
-    parent: Parent,
-    before: dict[str, float],
-    after: dict[str, float],
-) -> Card:
-    exported = student.exported
-    return Card(
-        name=config.name,
-        kind="student",
-        version=drape.__version__,
-        site="",
-        parent=parent,
-        detector=DetectorPart(engine="onnx", weights="model.onnx"),
-        files={},
-        labels=Lesson(digest=training.digest, images=training.images, boxes=training.boxes),
-        before=before,
-        after={**after, "onnx_score_error": exported.score_error, "onnx_box_error": exported.box_error},
-        verdict=_verdict(config, before, after),
-    )
-
-
 def _verdict(config: StudentConfig, before: Mapping[str, float], after: Mapping[str, float]) -> Judgement:
     """Whether the student finds the persons that the pipeline is sure of as its teacher does."""
     known, found = before.get("sure"), after.get("sure")
@@ -235,10 +217,6 @@ def _verdict(config: StudentConfig, before: Mapping[str, float], after: Mapping[
             reasons=(f"of the sure persons on held-out stretches the teacher finds {known:.3f}, the student {told}",),
         )
     return Judgement(passed=True)
-
-
-def _digest_of(weights: Path | None) -> str:
-    return tables.sha256(weights) if weights else ""
 
 
 def _stamp(
