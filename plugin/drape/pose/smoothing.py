@@ -29,6 +29,9 @@ _MOST = 40
 _COLUMNS = 19
 """Points that are looked at together, so that the neighbours of many persons fit into memory."""
 
+_RIDGE = 0.01
+"""Of the regression's slope, in kernel widths: enough that it exists where a point has no neighbours."""
+
 _MAD = 1.4826
 """Standard deviations of a normal distribution per median absolute deviation."""
 
@@ -154,7 +157,7 @@ def _regression(points: Points, scores: Floats, near: list[_Near], sigma: float)
         t0[rows] += kernel[..., None] * place[others]
         t1[rows] += (kernel * far)[..., None] * place[others]
     # A ridge keeps the slope at zero where the kernel sees too little to know one.
-    s2 += 0.05 * s0 * sigma**2
+    s2 += _RIDGE * s0 * sigma**2
     det = np.where(known, s0 * s2 - s1**2, 1)
     smooth = (t0 * s2[..., None] - t1 * s1[..., None]) / det[..., None]
     return np.where(known[..., None], smooth, points).astype(np.float32)
