@@ -94,8 +94,12 @@ def simulator(views: int) -> Task:
 def simulated(count: int, seed: int = 0) -> Labelled:
     """Boxes of the people of a simulated recording, as a middling detector would give them."""
     config = SceneConfig(seed=seed, seconds=SIMULATED_S, fps=SIMULATED_FPS, views=count, antialias=False)
-    scene = Scene(config)
-    rng = np.random.default_rng(seed)
+    return detected(Scene(config), seed)
+
+
+def detected(scene: Scene, seed: int) -> Labelled:
+    """The boxes a middling detector would give of a scene at ``SIMULATED_FPS`` frames a second."""
+    config, rng = scene.config, np.random.default_rng(seed)
     views, persons = [], []
     for number, name in enumerate(scene.views):
         rows = []

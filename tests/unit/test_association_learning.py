@@ -181,6 +181,19 @@ def test_a_model_is_the_same_after_a_round_trip(tmp_path: Path) -> None:
     assert again.identities.equals(found().identities)
 
 
+def test_tables_in_parts_are_the_tables_in_one() -> None:
+    parts: dict[str, list[pa.Table]] = {}
+    empty = associate(
+        scene().views, SMALL, model=learned()[0], write=lambda kind, part: parts.setdefault(kind, []).append(part)
+    )
+    for kind in ("pairs", "identities", "expected"):
+        assert pa.concat_tables(parts[kind]).equals(getattr(found(), kind))
+        assert getattr(empty, kind).num_rows == 0
+    assert len(parts["pairs"]) > 1
+    order = found().expected.sort_by([(name, "ascending") for name in ("view", "frame", "person")])
+    assert order.column("person").equals(found().expected.column("person"))
+
+
 def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"not a model")

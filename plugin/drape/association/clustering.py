@@ -6,10 +6,15 @@ import heapq
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from drape.association.views import Floats, Ints
 
 ROUNDS = 3
+LEAST_GAIN = 1e-9
+"""Gains by moves that are no more than this are errors of rounding."""
 
 
 @dataclass
@@ -42,10 +47,17 @@ def cluster(view: Ints, start: Floats, stop: Floats, first: Ints, second: Ints, 
     Returns:
         (K,) cluster of each node, numbered by first appearance in time.
     """
-    label = _contract(view, start, stop, first, second, weight)
-    for _ in range(ROUNDS):
-        if not _move(label, view, start, stop, first, second, weight):
-            break
+    label = np.arange(len(view))
+    nodes, kept = _bound(len(view), first, second, weight)
+    if len(nodes):
+        ends = (np.searchsorted(nodes, first[kept]), np.searchsorted(nodes, second[kept]), weight[kept])
+        spans = (view[nodes], start[nodes], stop[nodes])
+        order = _appearance(nodes, first, second)
+        found = _contract(*spans, *ends)
+        for _ in range(ROUNDS):
+            if not _move(found, order, *spans, *ends):
+                break
+        label[nodes] = len(view) + found
     order = np.lexsort((np.arange(len(label)), start))
     _, place = np.unique(label[order], return_index=True)
     rank = np.empty(len(place), np.int64)
@@ -53,6 +65,27 @@ def cluster(view: Ints, start: Floats, stop: Floats, first: Ints, second: Ints, 
     names = np.unique(label)
     out: Ints = rank[np.searchsorted(names, label)]
     return out
+
+
+def _bound(count: int, first: Ints, second: Ints, weight: Floats) -> tuple[Ints, Ints]:
+    """Nodes that any evidence binds to others, sorted, and the edges among nodes that a chain of evidence connects.
+
+    Evidence between other nodes only speaks against what nothing speaks for: without it the clusters are the same.
+    """
+    for_it = weight > 0
+    graph = coo_array((np.ones(int(for_it.sum())), (first[for_it], second[for_it])), shape=(count, count))
+    part = connected_components(graph, directed=False)[1]
+    nodes = np.unique(np.concatenate([first[for_it], second[for_it]]))
+    return nodes.astype(np.int64), np.flatnonzero(part[first] == part[second]).astype(np.int64)
+
+
+def _appearance(nodes: Ints, first: Ints, second: Ints) -> list[int]:
+    """Places among ``nodes`` in the order in which the edges name them."""
+    ends = np.stack([first, second], axis=1).ravel()
+    names, at = np.unique(ends, return_index=True)
+    known = names[np.argsort(at, kind="stable")]
+    known = known[np.isin(known, nodes)]
+    return [int(k) for k in np.searchsorted(nodes, known)]
 
 
 def _contract(view: Ints, start: Floats, stop: Floats, first: Ints, second: Ints, weight: Floats) -> Ints:
@@ -92,35 +125,66 @@ def _contract(view: Ints, start: Floats, stop: Floats, first: Ints, second: Ints
     return label
 
 
-def _move(label: Ints, view: Ints, start: Floats, stop: Floats, first: Ints, second: Ints, weight: Floats) -> bool:
-    """Move single nodes to where they fit better; whether any moved."""
-    near: dict[int, list[tuple[int, float]]] = {}
-    for i, j, w in zip(first.tolist(), second.tolist(), weight.tolist(), strict=True):
-        near.setdefault(i, []).append((j, w))
-        near.setdefault(j, []).append((i, w))
+def _move(
+    found: Ints,
+    order: list[int],
+    view: Ints,
+    start: Floats,
+    stop: Floats,
+    first: Ints,
+    second: Ints,
+    weight: Floats,
+) -> bool:
+    """Move single nodes to where they fit better, in the given order; whether any moved."""
+    ends = np.concatenate([first, second])
+    rows = np.lexsort((np.tile(np.arange(len(first)), 2), ends))
+    others, weights = np.concatenate([second, first])[rows], np.tile(weight, 2)[rows]
+    edges = np.searchsorted(ends[rows], np.arange(len(found) + 1))
+    restless = _restless(found, ends[rows], others, weights)
     members: dict[int, set[int]] = {}
-    for k, c in enumerate(label.tolist()):
+    label = found.tolist()
+    for k, c in enumerate(label):
         members.setdefault(c, set()).add(k)
-    free = int(label.max(initial=-1)) + 1
+    free = max(label, default=-1) + 1
     moved = False
-    for k in near:
-        own = int(label[k])
+    for k in order:
+        if not restless[k]:
+            continue
+        own = label[k]
         sums: dict[int, float] = {own: 0.0}
-        for j, w in near[k]:
-            sums[int(label[j])] = sums.get(int(label[j]), 0.0) + w
+        span = slice(edges[k], edges[k + 1])
+        near = others[span].tolist()
+        for j, w in zip(near, weights[span].tolist(), strict=True):
+            sums[label[j]] = sums.get(label[j], 0.0) + w
         best, gain = own, 0.0
         for c, total in sums.items():
-            if c != own and total - sums[own] > gain + 1e-9 and not _clash(k, members[c], view, start, stop):
+            if c != own and total - sums[own] > gain + LEAST_GAIN and not _clash(k, members[c], view, start, stop):
                 best, gain = c, total - sums[own]
-        if -sums[own] > gain + 1e-9 and len(members[own]) > 1:
+        if -sums[own] > gain + LEAST_GAIN and len(members[own]) > 1:
             best, gain = free, -sums[own]
             free += 1
         if best != own:
             members[own].discard(k)
             members.setdefault(best, set()).add(k)
             label[k] = best
+            restless[near] = True
+            restless[list(members[own])] = True
             moved = True
+    found[:] = label
     return moved
+
+
+def _restless(found: Ints, ends: Ints, others: Ints, weights: Floats) -> NDArray[np.bool_]:
+    """Which nodes (K,) would gain by a move as things are, clashes not considered."""
+    count = int(found.max(initial=-1)) + 1
+    keys, row = np.unique(ends * count + found[others], return_inverse=True)
+    sums, node, cluster = np.bincount(row, weights), keys // count, keys % count
+    own = np.zeros(len(found))
+    at_home = cluster == found[node]
+    own[node[at_home]] = sums[at_home]
+    out: NDArray[np.bool_] = -own > LEAST_GAIN / 2
+    out[node[~at_home & (sums - own[node] > LEAST_GAIN / 2)]] = True
+    return out
 
 
 def _clash(k: int, others: set[int], view: Ints, start: Floats, stop: Floats) -> bool:

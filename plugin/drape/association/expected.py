@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from drape import tables
 from drape.association.identities import LONE_SCORE, People
+from drape.association.neighbours import Neighbours
 from drape.association.views import Floats, Instants, Ints, ViewBoxes
 from drape.boxes import Boxes, as_boxes
 
 NEIGHBOURS = 24
 MOST_EXAMPLES = 4000
 FEWEST_EXAMPLES = 20
-RIDGE = 0.05
+MOST_INSTANTS = 20_000
+"""Instants, spread over the recording, among which examples are looked for."""
 LEAST_INSIDE = 0.05
-CHUNK = 20_000
+CHUNK = 1024
+"""Instants worked on at once."""
 USUAL_SEEN = 0.95
 """Quantile of the share seen that counts as wholly inside: even in plain view a person is not always found."""
 
@@ -69,26 +71,24 @@ class Regressor:
         long = max(extent)
         self.scale = np.array([0.08 * long, 0.08 * long, 0.3, 0.5])
         both = np.isfinite(other[:, 0])
-        self.all = cKDTree(seen / self.scale)
+        self.all = Neighbours(seen / self.scale)
         self.shown = both.astype(np.float64)
         self.x, self.y = seen[both] / self.scale, other[both]
-        self.tree = cKDTree(self.x)
+        self.tree = Neighbours(self.x)
         self.error = self._held_out(time[both])
         share = self._share(seen[:MOST_EXAMPLES])
         self.usual = max(float(np.quantile(share, USUAL_SEEN)), 0.05)
 
-    def predict(self, boxes: Floats) -> tuple[Floats, Floats, Floats]:
-        """Boxes (M, 4) of the other view, typical error (M,) in box heights, and probability (M,) to be inside."""
-        query = boxes / self.scale
-        distance, near = self.tree.query(query, min(NEIGHBOURS, len(self.x)))
-        typical = np.median(self.error[near], axis=1)
-        inside = np.minimum(self._share(boxes) / self.usual, 1.0)
-        return _local(query, distance, self.x[near], self.y[near]), typical, inside
+    def inside(self, boxes: Floats) -> Floats:
+        """Probability (M,) that the other view shows who has these boxes (M, 4)."""
+        return np.minimum(self._share(boxes) / self.usual, 1.0)
+
+    def predict(self, boxes: Floats) -> tuple[Floats, Floats]:
+        """Boxes (M, 4) of the other view, and typical error (M,) in box heights."""
+        return self.tree.regress(boxes / self.scale, self.y, self.error, NEIGHBOURS)
 
     def _share(self, boxes: Floats) -> Floats:
-        near = self.all.query(boxes / self.scale, min(NEIGHBOURS, len(self.shown)))[1]
-        out: Floats = self.shown[near].mean(axis=1)
-        return out
+        return self.all.means(boxes / self.scale, self.shown, NEIGHBOURS)
 
     def _held_out(self, time: Floats) -> Floats:
         """Error (K,) in box heights of each example, predicted from the other half of the recording."""
@@ -97,9 +97,8 @@ class Regressor:
         for known, asked in ((late, ~late), (~late, late)):
             if known.sum() < FEWEST_EXAMPLES // 2 or not asked.any():
                 continue
-            tree = cKDTree(self.x[known])
-            distance, near = tree.query(self.x[asked], min(NEIGHBOURS, int(known.sum())))
-            guess = _local(self.x[asked], distance, self.x[known][near], self.y[known][near])
+            blank = np.zeros(int(known.sum()))
+            guess, _ = Neighbours(self.x[known]).regress(self.x[asked], self.y[known], blank, NEIGHBOURS)
             error[asked] = box_error(guess, self.y[asked])
         return np.where(np.isfinite(error), error, np.nanmedian(error) if np.isfinite(error).any() else 1.0)
 
@@ -113,22 +112,45 @@ def box_error(guess: Floats, true: Floats) -> Floats:
     return out
 
 
-def expect(views: Sequence[ViewBoxes], people: People, instants: Instants) -> pa.Table:
+def expect(views: Sequence[ViewBoxes], people: People, instants: Instants) -> Iterator[pa.Table]:
     """``EXPECTED``: for each person seen in a view, the box in every other view that has a frame at that instant.
 
     Copies (reflections) are not used. A pair of views that shared hardly anybody gives no rows.
+
+    Returns:
+        The table in parts, sorted by view, frame and person from part to part; none is empty.
     """
     count = 1 + max((int(p.max(initial=-1)) for p in people.person), default=-1)
     shared = _shared(people)
-    sights = [_sight(v, views[v], people, shared, instants) for v in range(len(views))]
-    parts = []
-    for a in range(len(views)):
-        for b in range(len(views)):
-            if a != b and count:
-                parts += _between(views, sights, (a, b), count, instants)
-    if not parts:
-        return tables.empty(tables.EXPECTED)
-    return pa.concat_tables(parts).sort_by([("view", "ascending"), ("frame", "ascending"), ("person", "ascending")])
+    known = _regressors(views, people, shared, instants, count) if count else {}
+    clocks = [_clock(view) for view in views]
+    for b in sorted(range(len(views)), key=lambda k: views[k].view):
+        for low in range(0, len(instants), CHUNK):
+            span = _part(instants, slice(low, low + CHUNK))
+            parts = [
+                _between(views, (a, b), _sight(a, views[a], people, shared, span), known[a, b], span, clocks[b])
+                for a in range(len(views))
+                if (a, b) in known
+            ]
+            found = pa.concat_tables(parts) if parts else tables.empty(tables.EXPECTED)
+            if found.num_rows:
+                yield found.sort_by([("frame", "ascending"), ("person", "ascending")])
+
+
+def _part(instants: Instants, chosen: slice | Ints) -> Instants:
+    return Instants(instants.time[chosen], tuple(rows[chosen] for rows in instants.rows), instants.present[chosen])
+
+
+def _regressors(
+    views: Sequence[ViewBoxes], people: People, shared: Ints, instants: Instants, persons: int
+) -> dict[tuple[int, int], Regressor]:
+    """Where persons of one view are in another, by pair of views (from, to)."""
+    if len(instants) > MOST_INSTANTS:
+        instants = _part(instants, np.linspace(0, len(instants) - 1, MOST_INSTANTS).astype(np.int64))
+    sights = [_sight(v, view, people, shared, instants) for v, view in enumerate(views)]
+    pairs = [(a, b) for a in range(len(views)) for b in range(len(views)) if a != b]
+    found = {pair: _regressor(views, sights, pair, persons, instants) for pair in pairs}
+    return {pair: regressor for pair, regressor in found.items() if regressor is not None}
 
 
 def _shared(people: People) -> Ints:
@@ -150,9 +172,9 @@ def _sight(v: int, view: ViewBoxes, people: People, shared: Ints, instants: Inst
     return _Sight(row, instant, person, np.isin(person, shared) | (view.scores[row] >= LONE_SCORE))
 
 
-def _between(
+def _regressor(
     views: Sequence[ViewBoxes], sights: list[_Sight], pair: tuple[int, int], persons: int, instants: Instants
-) -> list[pa.Table]:
+) -> Regressor | None:
     a, b = pair
     sight, other = sights[a], sights[b]
     usable = np.flatnonzero(instants.present[sight.instant, b])
@@ -161,37 +183,45 @@ def _between(
     target = np.full((len(usable), 4), np.nan)
     found = partner >= 0
     target[found] = describe(views[b].boxes[other.row[partner[found]]])
-    confirmed = sight.sure[usable]
-    example = np.flatnonzero(confirmed)
+    example = np.flatnonzero(sight.sure[usable])
     if found.sum() < FEWEST_EXAMPLES:
-        return []
+        return None
     if len(example) > MOST_EXAMPLES:
         example = example[np.linspace(0, len(example) - 1, MOST_EXAMPLES).astype(np.int64)]
     time = instants.time[sight.instant[usable]]
     if np.isfinite(target[example, 0]).sum() < FEWEST_EXAMPLES:
-        return []
-    regressor = Regressor(boxes[example], target[example], time[example], views[a].extent())
-    out = []
-    for low in range(0, len(usable), CHUNK):
-        part = slice(low, low + CHUNK)
-        guess, error, inside = regressor.predict(boxes[part])
-        keep = np.flatnonzero(inside >= LEAST_INSIDE)
-        rows, when = sight.row[usable[part]][keep], sight.instant[usable[part]][keep]
-        out.append(
-            tables.make(
-                tables.EXPECTED,
-                view=np.full(len(keep), views[b].view, object),
-                frame=_frames(views[b], instants, b, when),
-                time=instants.time[when],
-                **tables.box_columns(undescribe(guess[keep])),
-                person=sight.person[usable[part]][keep].astype(np.int32),
-                from_view=np.full(len(keep), views[a].view, object),
-                from_index=views[a].index[rows].astype(np.int32),
-                spread=error[keep].astype(np.float32),
-                inside=inside[keep].astype(np.float32),
-            )
-        )
-    return out
+        return None
+    return Regressor(boxes[example], target[example], time[example], views[a].extent())
+
+
+def _between(
+    views: Sequence[ViewBoxes],
+    pair: tuple[int, int],
+    sight: _Sight,
+    regressor: Regressor,
+    instants: Instants,
+    clock: tuple[float, float],
+) -> pa.Table:
+    """``EXPECTED`` of some instants from one view in another, by instant."""
+    a, b = pair
+    usable = np.flatnonzero(instants.present[sight.instant, b])
+    inside = regressor.inside(describe(views[a].boxes[sight.row[usable]]))
+    keep = inside >= LEAST_INSIDE
+    usable, inside = usable[keep], inside[keep]
+    row, when = sight.row[usable], sight.instant[usable]
+    guess, error = regressor.predict(describe(views[a].boxes[row]))
+    return tables.make(
+        tables.EXPECTED,
+        view=pa.repeat(views[b].view, len(row)),
+        frame=_frames(views[b], instants, b, when, clock),
+        time=instants.time[when],
+        **tables.box_columns(undescribe(guess)),
+        person=sight.person[usable].astype(np.int32),
+        from_view=pa.repeat(views[a].view, len(row)),
+        from_index=views[a].index[row].astype(np.int32),
+        spread=error.astype(np.float32),
+        inside=inside.astype(np.float32),
+    )
 
 
 def _partners(wanted: Ints, known: Ints) -> Ints:
@@ -204,30 +234,24 @@ def _partners(wanted: Ints, known: Ints) -> Ints:
     return out
 
 
-def _frames(view: ViewBoxes, instants: Instants, number: int, when: Ints) -> NDArray[np.int32]:
-    """Frame of the view that meets each instant; of an empty frame, from its place among the view's times."""
-    times = view.times()
+def _clock(view: ViewBoxes) -> tuple[float, float]:
+    """Frames per second of a view, and its frame at time 0, from the frames that show somebody."""
     known_time, first = np.unique(view.time, return_index=True)
     known_frame = view.frame[first]
-    slope, start = np.polyfit(known_time, known_frame, 1) if len(known_time) > 1 else (0.0, float(known_frame[0]))
+    if len(known_time) > 1:
+        slope, start = np.polyfit(known_time, known_frame, 1)
+        return float(slope), float(start)
+    return 0.0, float(known_frame[0]) if len(known_frame) else 0.0
+
+
+def _frames(
+    view: ViewBoxes, instants: Instants, number: int, when: Ints, clock: tuple[float, float]
+) -> NDArray[np.int32]:
+    """Frame of the view that meets each instant; of an empty frame, from its place among the view's times."""
+    times = view.times()
     near = times[np.clip(np.searchsorted(times, instants.time[when] - view.period() / 2), 0, len(times) - 1)]
-    frame = np.rint(slope * near + start)
+    frame = np.rint(clock[0] * near + clock[1])
     low, high = instants.rows[number][when].T
     some = high > low
     frame[some] = view.frame[low[some]]
     return frame.astype(np.int32)
-
-
-def _local(query: Floats, distance: Floats, x: Floats, y: Floats) -> Floats:
-    """Weighted ridge regression around each query: (M, 4) from neighbours (M, K, 4) at distances (M, K)."""
-    width = np.maximum(np.median(distance, axis=1, keepdims=True), 1e-3)
-    weight = np.exp(-0.5 * (distance / width) ** 2)
-    centre = (weight[..., None] * y).sum(axis=1) / weight.sum(axis=1, keepdims=True)
-    base = (weight[..., None] * x).sum(axis=1) / weight.sum(axis=1, keepdims=True)
-    dx, dy = x - base[:, None], y - centre[:, None]
-    weighted = weight[..., None] * dx
-    gram = weighted.transpose(0, 2, 1) @ dx + RIDGE * weight.sum(axis=1)[:, None, None] * np.eye(x.shape[2])
-    slope = np.linalg.solve(gram, weighted.transpose(0, 2, 1) @ dy)
-    step = np.clip(query - base, -1.5, 1.5)
-    out: Floats = centre + (step[:, None] @ slope)[:, 0]
-    return out

@@ -16,6 +16,8 @@ from drape.association.views import Floats, Ints, ViewBoxes
 
 INDEPENDENT_S = 1.0
 """Instants nearer than this say the same thing again: together they count as one."""
+LEAST_JOINED = 500_000
+"""Cells that are kept before those of one pair of nodes are summed up."""
 COPY_EVIDENCE = 2.0
 """Summed log-odds from which a second image of a person in one view is taken for a copy."""
 LONE_SCORE = 0.5
@@ -77,6 +79,7 @@ class Evidence:
         self.keys: Ints = np.zeros(0, np.int64)
         self.joint: Floats = np.zeros(0)
         self.alone: Floats = np.zeros(0)
+        self._new: list[tuple[Ints, Floats, Floats]] = []
 
     def add(self, m: Matches) -> None:
         """Add the matches of some instants."""
@@ -87,14 +90,24 @@ class Evidence:
         p = np.clip(m.probability, 1e-6, 1 - 1e-6)
         odds = np.clip(np.log(p / (1 - p)), -SURE, SURE) * self.share
         raw = np.clip(m.log_odds, -SURE, SURE) * self.share
-        key = np.concatenate([self.keys, np.minimum(one, two) * len(self.nodes.view) + np.maximum(one, two)])
+        key = np.minimum(one, two) * len(self.nodes.view) + np.maximum(one, two)
+        self._new.append((key, odds, raw))
+        if sum(len(part[0]) for part in self._new) > max(len(self.keys), LEAST_JOINED):
+            self._join()
+
+    def _join(self) -> None:
+        """Sum up what was added since the last time."""
+        known = [(self.keys, self.joint, self.alone), *self._new]
+        key, odds, raw = (np.concatenate(column) for column in zip(*known, strict=True))
+        self._new = []
         self.keys, place = np.unique(key, return_inverse=True)
         count = len(self.keys)
-        self.joint = np.bincount(place, np.concatenate([self.joint, odds]), count).astype(np.float64)
-        self.alone = np.bincount(place, np.concatenate([self.alone, raw]), count).astype(np.float64)
+        self.joint = np.bincount(place, odds, count).astype(np.float64)
+        self.alone = np.bincount(place, raw, count).astype(np.float64)
 
     def edges(self) -> tuple[Ints, Ints, Floats, Floats]:
         """Ends of the edges, and the log-odds with and without regard to other partners."""
+        self._join()
         count = max(len(self.nodes.view), 1)
         return self.keys // count, self.keys % count, self.joint, self.alone
 
@@ -131,7 +144,7 @@ def as_table(people: People, views: Sequence[ViewBoxes]) -> pa.Table:
         parts.append(
             tables.make(
                 tables.IDENTITIES,
-                view=np.full(len(keep), view.view, object),
+                view=pa.repeat(view.view, len(keep)),
                 frame=view.frame[keep].astype(np.int32),
                 index=view.index[keep].astype(np.int32),
                 person=person[keep].astype(np.int32),

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from drape import tables
 from drape.association import calibration as cal
-from drape.association.cells import Cells, evidence, meetings
+from drape.association.cells import Cells, meetings, whole_evidence
 from drape.association.config import AssociationConfig
 from drape.association.model import AssociationModel
 from drape.association.views import Floats, Instants, Ints, ViewBoxes
@@ -75,10 +75,10 @@ def as_pairs(m: Matches, views: Sequence[ViewBoxes], time: Floats, least: float)
     """``PAIRS`` of matches at least ``least`` likely, and of all that were taken, sorted by time."""
     keep = np.flatnonzero(m.matched | (m.probability >= least))
     keep = keep[np.lexsort((m.b[keep], m.a[keep], m.instant[keep]))]
-    names = np.array([view.view for view in views], object)
-    columns: dict[str, NDArray[np.generic]] = {}
+    names = pa.array([view.view for view in views], pa.string())
+    columns: dict[str, NDArray[np.generic] | pa.Array] = {}
     for side, number, row in (("a", m.a[keep], m.i[keep]), ("b", m.b[keep], m.j[keep])):
-        columns[f"view_{side}"] = names[number]
+        columns[f"view_{side}"] = names.take(pa.array(number))
         for name in ("frame", "index"):
             value = np.zeros(len(keep), np.int32)
             for v, view in enumerate(views):
@@ -115,7 +115,7 @@ def _stretch(
             np.where(spans[a][:, 1:] > spans[a][:, :1], spans[a] - first[a], 0),
             np.where(spans[b][:, 1:] > spans[b][:, :1], spans[b] - first[b], 0),
         )
-        value = evidence(model.networks, points[a], points[b], cells)
+        value = whole_evidence(model.networks, points[a], points[b], cells)
         i, j = cells.i + first[a], cells.j + first[b]
         ratio = model.calibration.ratio(value)
         if appearance is not None:
@@ -159,28 +159,27 @@ def assign(ratio: Floats, cells: Cells, share: float, least: float) -> tuple[Flo
     """
     probability, log_odds = np.zeros(len(ratio)), np.zeros(len(ratio))
     matched = np.zeros(len(ratio), bool)
-    groups: Ints = np.flatnonzero(cells.shape.min(axis=1) > 0)
-    for size, some in _alike(cells.shape[groups]):
-        batch = groups[some]
+    for batch in cells.alike():
         odds = cal.prior_odds(share, cells.shape[batch])
         values, real = cells.padded(ratio, 0.0, batch)
         value = cal.marginals(values, odds)
         log = np.log(np.maximum(values * odds[:, None, None], 1e-12))
-        gain = np.maximum(log, 0)
-        taken = np.zeros(value.shape, bool)
-        for k in np.flatnonzero(gain.reshape(len(batch), -1).any(axis=1)):
-            rows, columns = linear_sum_assignment(gain[k], maximize=True)
-            taken[k, rows, columns] = (log[k, rows, columns] > 0) & (value[k, rows, columns] >= least)
-        at = np.concatenate([np.arange(cells.starts[g], cells.starts[g + 1]) for g in batch])
+        taken = _taken(log) & (value >= least)
+        at = cells.of(batch)
         probability[at], log_odds[at], matched[at] = value[real], log[real], taken[real]
-        del size
     return probability, log_odds, matched
 
 
-def _alike(shape: Ints) -> list[tuple[int, Ints]]:
-    """Meetings in groups of like size, so that padding wastes little."""
-    size = np.ceil(np.log2(np.maximum(shape.max(axis=1), 1))).astype(np.int64)
-    return [(int(s), np.flatnonzero(size == s)) for s in np.unique(size)]
+def _taken(log: Floats) -> NDArray[np.bool_]:
+    """The matching of each meeting (G, N, M) with the most log-odds; only cells above 0 are taken."""
+    taken = log > 0
+    contested = (taken.sum(axis=1) > 1).any(axis=1) | (taken.sum(axis=2) > 1).any(axis=1)
+    for k in np.flatnonzero(contested):
+        rows, columns = linear_sum_assignment(np.maximum(log[k], 0), maximize=True)
+        likely = log[k, rows, columns] > 0
+        taken[k] = False
+        taken[k, rows[likely], columns[likely]] = True
+    return taken
 
 
 def _with_appearance(

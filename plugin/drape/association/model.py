@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from drape.association import calibration as cal
 from drape.association.calibration import Calibration
-from drape.association.cells import evidence, meetings
+from drape.association.cells import Cells, evidence, meetings, whole_evidence
 from drape.association.config import AssociationConfig
 from drape.association.network import Encoded, Network
 from drape.association.sets import staying
@@ -71,11 +71,14 @@ class AssociationModel:
 
     def log_odds(self, camera_a: str, boxes_a: Boxes, camera_b: str, boxes_b: Boxes) -> Floats:
         """Log-odds (N, M) that boxes of two cameras at one instant are one person, other partners not considered."""
-        span_a, span_b = np.array([[0, len(boxes_a)]]), np.array([[0, len(boxes_b)]])
-        cells = meetings(span_a, span_b)
-        value = evidence(self.networks, self.encode(camera_a, boxes_a), self.encode(camera_b, boxes_b), cells)
+        cells = meetings(np.array([[0, len(boxes_a)]]), np.array([[0, len(boxes_b)]]))
+        return self.cell_log_odds(camera_a, boxes_a, camera_b, boxes_b, cells).reshape(len(boxes_a), len(boxes_b))
+
+    def cell_log_odds(self, camera_a: str, boxes_a: Boxes, camera_b: str, boxes_b: Boxes, cells: Cells) -> Floats:
+        """``log_odds`` (C,) of the cells of whole meetings."""
+        value = whole_evidence(self.networks, self.encode(camera_a, boxes_a), self.encode(camera_b, boxes_b), cells)
         odds = cal.prior_odds(self.calibration.share(camera_a, camera_b), cells.shape)
-        out: Floats = np.log(self.calibration.ratio(value) * odds[0]).reshape(len(boxes_a), len(boxes_b))
+        out: Floats = np.log(self.calibration.ratio(value) * odds[cells.group])
         return out
 
     def calibrated(self, views: Sequence[ViewBoxes], gap: float, instants: Instants | None = None) -> AssociationModel:
@@ -85,15 +88,15 @@ class AssociationModel:
             gap: frames at least so many seconds apart are taken as unrelated.
         """
         instants = meet(views) if instants is None else instants
-        chosen = np.unique(np.linspace(0, len(instants) - 1, min(SAMPLE, len(instants))).astype(np.int64))
-        sample = Instants(instants.time[chosen], tuple(r[chosen] for r in instants.rows), instants.present[chosen])
-        points = [self.encode(view.view, view.boxes) for view in views]
         rng = np.random.default_rng(self.config.seed)
-        moving = [staying(view, gap, rng) < MOVING for view in views]
+        sample, kept = _sample(instants)
+        moving = [staying(view, gap, rng, rows) < MOVING for view, rows in zip(views, kept, strict=True)]
+        views = [view.select(rows) for view, rows in zip(views, kept, strict=True)]
+        points = [self.encode(view.view, view.boxes) for view in views]
         together, apart, met = [], [], {}
         for a, b in combinations(range(len(views)), 2):
             cells = meetings(sample.rows[a], sample.rows[b])
-            value = evidence(self.networks, points[a], points[b], cells)
+            value = whole_evidence(self.networks, points[a], points[b], cells)
             other = cal.strangers((views[a], views[b]), sample, (a, b), gap)
             together.append(value[moving[a][cells.i] & moving[b][cells.j]])
             apart.append(
@@ -155,13 +158,26 @@ class AssociationModel:
                 prefix = f"{k}."
                 mine = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
                 network.load_state_dict(mine)
-                networks.append(network)
+                networks.append(network.eval())
         except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
             raise WeightsError("The association model cannot be read", "Give a file that drape has written") from error
         overlap = {(a, b): float(share) for a, b, share in about["overlap"]}
         calibration = Calibration(np.array(about["knots"]), np.array(about["log_ratio"]), overlap)
         extents = tuple((float(w), float(h)) for w, h in about["extents"])
         return cls(config, tuple(about["cameras"]), extents, networks, calibration)
+
+
+def _sample(instants: Instants) -> tuple[Instants, list[Ints]]:
+    """Some of the instants, spread over all, and per view which rows they show; the instants count these rows."""
+    chosen = np.unique(np.linspace(0, len(instants) - 1, min(SAMPLE, len(instants))).astype(np.int64))
+    spans, kept = [], []
+    for known in instants.rows:
+        low, high = known[chosen].T
+        count = high - low
+        stop = np.cumsum(count)
+        kept.append(np.arange(int(count.sum())) + np.repeat(low - (stop - count), count))
+        spans.append(np.stack([stop - count, stop], axis=1))
+    return Instants(instants.time[chosen], tuple(spans), instants.present[chosen]), kept
 
 
 def new_network(config: AssociationConfig, cameras: int) -> Network:

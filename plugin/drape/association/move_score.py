@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from drape.association.cells import Cells
 from drape.association.clock_planes import carry, find, marks
 from drape.association.clock_signals import Floats, paths, regular
 from drape.association.views import ViewBoxes
@@ -19,9 +20,12 @@ RATE = 5.0
 
 
 class Score(Protocol):
-    """Evidence (N, M), positive for one person, of boxes (N, 4) and (M, 4) in pixels of two views by their ids."""
+    """Evidence (C,), positive for one person, of cells of boxes (N, 4) and (M, 4) in pixels of two views by their ids.
 
-    def __call__(self, view_a: str, boxes_a: Boxes, view_b: str, boxes_b: Boxes) -> Floats: ...
+    The cells are those of whole meetings.
+    """
+
+    def __call__(self, view_a: str, boxes_a: Boxes, view_b: str, boxes_b: Boxes, cells: Cells, /) -> Floats: ...
 
 
 class PlaneScore:
@@ -31,13 +35,13 @@ class PlaneScore:
         self.maps = maps
         self.units = units
 
-    def __call__(self, view_a: str, boxes_a: Boxes, view_b: str, boxes_b: Boxes) -> Floats:
+    def __call__(self, view_a: str, boxes_a: Boxes, view_b: str, boxes_b: Boxes, cells: Cells) -> Floats:
         """1 where the boxes meet, 0 at ``TOLERANCE``, down to -1."""
         maps = self.maps.get((view_a, view_b))
         if maps is None:
-            return np.zeros((len(boxes_a), len(boxes_b)))
+            return np.zeros(len(cells.i))
         one, other = _ends(boxes_a, self.units[view_a]), _ends(boxes_b, self.units[view_b])
-        apart = [np.linalg.norm(carry(maps[k], one[k])[:, None] - other[k][None], axis=-1) for k in (0, 1)]
+        apart = [np.linalg.norm(carry(maps[k], one[k])[cells.i] - other[k][cells.j], axis=-1) for k in (0, 1)]
         return np.asarray(1 - np.minimum(np.minimum(*apart) / TOLERANCE, 2))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +19,13 @@ from scipy.optimize import linear_sum_assignment
 
 from drape import tables
 from drape.association.background import Move
+from drape.association.cells import meetings
 from drape.association.move_score import Score
-from drape.association.views import Floats, ViewBoxes, meet
+from drape.association.views import Floats, Ints, ViewBoxes, meet
 from drape.config import StageConfig
+
+CHUNK = 1024
+"""Instants worked on at once."""
 
 Series = tuple[Floats, Floats]
 """Times (T,) in seconds, rising, and the agreement (T,) of two views at each; NaN where one of them shows nobody."""
@@ -60,24 +65,34 @@ def agreement(views: Sequence[ViewBoxes], score: Score) -> dict[tuple[str, str],
 
     Args:
         views: detections at corrected times (rows whose time is not known are left out by the caller).
-        score: evidence (N, M) that boxes of two views are of one person; positive speaks for it.
+        score: evidence that boxes of two views are of one person; positive speaks for it.
     """
     found = meet(views)
     out: dict[tuple[str, str], Series] = {}
-    for a, one in enumerate(views):
-        for b, other in enumerate(views[a + 1 :], start=a + 1):
-            values = np.full(len(found), np.nan)
-            for t, (left, right) in enumerate(zip(found.rows[a], found.rows[b], strict=True)):
-                if left[1] > left[0] and right[1] > right[0]:
-                    boxes = one.boxes[left[0] : left[1]], other.boxes[right[0] : right[1]]
-                    values[t] = _matched(score(one.view, boxes[0], other.view, boxes[1]))
-            out[one.view, other.view] = (found.time, values)
+    for a, b in combinations(range(len(views)), 2):
+        values = [
+            _agreement(views[a], found.rows[a][low : low + CHUNK], views[b], found.rows[b][low : low + CHUNK], score)
+            for low in range(0, len(found), CHUNK)
+        ]
+        out[views[a].view, views[b].view] = (found.time, np.concatenate(values or [np.zeros(0)]))
     return out
 
 
-def _matched(evidence: Floats) -> float:
-    rows, columns = linear_sum_assignment(-evidence)
-    return float(evidence[rows, columns].mean())
+def _agreement(one: ViewBoxes, rows: Ints, other: ViewBoxes, other_rows: Ints, score: Score) -> Floats:
+    """Mean evidence of the matched at some instants, from (T, 2) rows of either view; NaN where one shows nobody."""
+    spans, boxes = [], []
+    for view, span in ((one, rows), (other, other_rows)):
+        shown = span[span[:, 1] > span[:, 0]]
+        low, high = (int(shown[:, 0].min()), int(shown[:, 1].max())) if len(shown) else (0, 0)
+        boxes.append(view.boxes[low:high])
+        spans.append(np.where(span[:, 1:] > span[:, :1], span - low, 0))
+    cells = meetings(*spans)
+    values = score(one.view, boxes[0], other.view, boxes[1], cells)
+    out = np.full(len(rows), np.nan)
+    for t in np.flatnonzero(cells.shape.min(axis=1) > 0):
+        evidence = values[cells.starts[t] : cells.starts[t + 1]].reshape(cells.shape[t])
+        out[t] = evidence[linear_sum_assignment(evidence, maximize=True)].mean()
+    return out
 
 
 def alarms(series: Series, config: MovesConfig) -> list[Alarm]:

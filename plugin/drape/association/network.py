@@ -70,7 +70,11 @@ class Layer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.linear(x)
         x = x - x.mean(dim=-1, keepdim=True)
-        return torch.relu(x / (x.std(dim=-1, keepdim=True) + 1e-6))
+        if self.training:
+            return torch.relu(x / (x.std(dim=-1, keepdim=True) + 1e-6))
+        # The same by way of the length: torch's own deviation takes longer than all the rest of the layer.
+        deviation = torch.linalg.vector_norm(x, dim=-1, keepdim=True) / math.sqrt(x.shape[-1] - 1)
+        return torch.relu(x / (deviation + 1e-6))
 
 
 class Ground(nn.Module):
@@ -195,6 +199,18 @@ class Network(nn.Module):
         variance = ((2 * a.spread).exp() + (2 * b.spread).exp()) / 2
         feature, floor = ((x - y).square().sum(-1) for x, y in ((a.feature, b.feature), (a.position, b.position)))
         return self._kernel(feature, floor, a.grounded * b.grounded, variance)
+
+    def meeting(self, a: Encoded, b: Encoded) -> Tensor:
+        """``evidence`` of many meetings at once: points (G, N, ...) and (G, M, ...) to (G, N, M).
+
+        Squared distances come from a product of matrices; in double precision nothing is lost where they are small.
+        """
+        x, y = a.feature.double(), b.feature.double()
+        apart = (x * x).sum(-1)[:, :, None] + (y * y).sum(-1)[:, None, :] - 2 * x @ y.transpose(1, 2)
+        floor = (a.position[:, :, None] - b.position[:, None]).square().sum(-1)
+        variance = ((2 * a.spread).exp()[:, :, None] + (2 * b.spread).exp()[:, None]) / 2
+        both = a.grounded[:, :, None] * b.grounded[:, None]
+        return self._kernel(apart.clamp_min(0), floor, both, variance)
 
     def _kernel(self, feature: Tensor, floor: Tensor, both: Tensor, variance: Tensor) -> Tensor:
         gain = torch.where(both > 0, self.log_gain.exp(), torch.ones_like(both))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,12 +17,10 @@ from drape.association.clocks import apply, estimate, unsynchronized
 from drape.association.config import AssociationConfig
 from drape.association.learning import History, learn
 from drape.association.model import AssociationModel
-from drape.association.move_score import Score
 from drape.association.moves import Alarm, agreement, moved_intervals, suspects, token_keys
 from drape.association.refit import fit_camera
-from drape.association.stage import Association, associate
+from drape.association.stage import Parts, Write, associate
 from drape.association.views import ViewBoxes
-from drape.boxes import Boxes
 from drape.errors import RecordingError
 from drape.progress import Progress, silent
 
@@ -37,7 +35,7 @@ class Background:
     """Pictures of a view, a few seconds apart: times (K,) in seconds, grey pictures, and the people's boxes in each."""
 
     times: NDArray[np.float64]
-    pictures: Iterator[NDArray[np.uint8]]
+    pictures: Iterable[NDArray[np.uint8]]
     people: Sequence[NDArray[np.float32]]
 
 
@@ -46,7 +44,8 @@ class AssociatedRecording:
     """What is known of the views of a recording together.
 
     Attributes:
-        pairs, identities, expected, clocks: tables of these names.
+        pairs, identities, expected, clocks: tables of these names; the first three are empty where they were written in
+            parts.
         synchrony: ``INTERVALS`` with the labels ``unsynchronized`` and ``camera_moved``.
         model: what was learned; None with fewer than two views in step.
         history: how learning went; None where nothing was learned.
@@ -68,6 +67,7 @@ def associate_recording(
     model: Path | None = None,
     backgrounds: Mapping[str, Background] | None = None,
     progress: Progress = silent,
+    write: Write | None = None,
 ) -> AssociatedRecording:
     """Associate the views of a recording whose clocks and cameras may not be what they should.
 
@@ -80,6 +80,7 @@ def associate_recording(
         model: file of a model to use instead of learning.
         backgrounds: pictures of the views by which a moved camera is noticed.
         progress: counts pairs of views, then steps, then instants.
+        write: takes the tables of pairs, identities and expected boxes in parts; None: the result holds them.
 
     Raises:
         WeightsError: the model cannot be read, or does not know a view.
@@ -91,6 +92,7 @@ def associate_recording(
     seen = {name: camera_moves(b.times, b.pictures, b.people) for name, b in pictures.items()}
     moves = moved_intervals(seen, {})
     told: list[pa.Table] = []
+    parts = Parts()
     try:
         known, history = _known(views, clocks, moves, config, train, model, progress)
         unconfirmed = _unconfirmed(doubtful, history)
@@ -99,22 +101,21 @@ def associate_recording(
             known, history = _known(views, clocks, moves, config, train, model, progress)
         if known is not None and not all(view.view in pictures for view in views):
             together = [_in_step(view, clocks, view.view) for view in views]
-            moves = moved_intervals(seen, _without(suspects(agreement(together, _score(known))), seen))
+            moves = moved_intervals(seen, _without(suspects(agreement(together, known.cell_log_odds)), seen))
         cameras = _cameras(views, clocks, moves)
         if known is not None:
             known, cameras, strangers = _refitted(known, cameras)
             told += [_alone([replace(camera, view=_view_of(camera))], reason) for camera, reason in strangers]
-        found = associate(cameras, config, None, known, progress=progress)
+        known = associate(
+            cameras, config, None, known, progress=progress, write=_of_views(cameras, write or parts.add)
+        ).model
     except RecordingError as error:
         # Too little to learn from is no defect: each view stands alone then, and the curator is told.
         clocks = _out_of_step(clocks, doubtful)
-        cameras, history = [], None
-        nothing = [tables.empty(schema) for schema in (tables.PAIRS, tables.IDENTITIES, tables.EXPECTED)]
-        found = Association(nothing[0], nothing[1], nothing[2], None, None)
+        known, history = None, None
         told.append(_alone(views, str(error)))
-    pairs, identities, expected = _of_views(found, cameras)
     synchrony = pa.concat_tables([unsynchronized(clocks), *told, moves])
-    return AssociatedRecording(pairs, identities, expected, clocks, synchrony, found.model, history)
+    return AssociatedRecording(parts.pairs(), parts.identities(), parts.expected(), clocks, synchrony, known, history)
 
 
 def _benefit_of_doubt(clocks: pa.Table) -> tuple[pa.Table, set[str]]:
@@ -194,13 +195,6 @@ def _view_of(camera: ViewBoxes) -> str:
     return camera.view.partition(PART)[0]
 
 
-def _score(model: AssociationModel) -> Score:
-    def score(view_a: str, boxes_a: Boxes, view_b: str, boxes_b: Boxes) -> NDArray[np.float64]:
-        return model.log_odds(view_a, boxes_a, view_b, boxes_b)
-
-    return score
-
-
 def _between(view: ViewBoxes, span: ViewBoxes) -> ViewBoxes:
     """What a view shows while another does."""
     low, high = span.times().min(), span.times().max()
@@ -249,15 +243,17 @@ def _alone(views: Sequence[ViewBoxes], reason: str) -> pa.Table:
     )
 
 
-def _of_views(found: Association, cameras: Sequence[ViewBoxes]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """The tables of cameras as tables of views; nobody is expected in a camera while it stood elsewhere."""
-    expected = _while_there(found.expected, cameras)
-    pairs, identities = found.pairs, found.identities
-    for name in ("view_a", "view_b"):
-        pairs = _renamed(pairs, name)
-    for name in ("view", "from_view"):
-        expected = _renamed(expected, name)
-    return pairs, _renamed(identities, "view"), expected
+def _of_views(cameras: Sequence[ViewBoxes], write: Write) -> Write:
+    """Writes tables of cameras as tables of views; nobody is expected in a camera while it stood elsewhere."""
+
+    def renamed(kind: str, part: pa.Table) -> None:
+        if kind == "expected":
+            part = _while_there(part, cameras)
+        for name in ("view", "from_view", "view_a", "view_b"):
+            part = _renamed(part, name) if name in part.column_names else part
+        write(kind, part)
+
+    return renamed if any(PART in camera.view for camera in cameras) else write
 
 
 def _renamed(table: pa.Table, column: str) -> pa.Table:

@@ -77,23 +77,25 @@ def gather(views: Sequence[ViewBoxes], instants: Instants, weights: Sequence[NDA
     )
 
 
-def staying(view: ViewBoxes, gap: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def staying(view: ViewBoxes, gap: float, rng: np.random.Generator, rows: Ints | None = None) -> NDArray[np.float32]:
     """Share of other times at which each box of the view has one in the same place, (N,) in [0, 1].
 
     Posters, trolleys and patients who lie still say nothing of the time; those who move do.
 
     Args:
         gap: other times are at least so many seconds away.
+        rows: boxes that are asked about; None for all.
     """
+    asked = view if rows is None else view.select(rows)
     times, starts = np.unique(view.time, return_index=True)
     stops = np.append(starts[1:], len(view))
     sample = np.sort(rng.choice(len(times), min(STAY_SAMPLES, len(times)), replace=False))
-    stays, counted = np.zeros(len(view)), np.zeros(len(view))
+    stays, counted = np.zeros(len(asked)), np.zeros(len(asked))
     for k in sample:
-        far = np.flatnonzero(np.abs(view.time - times[k]) >= gap)
+        far = np.flatnonzero(np.abs(asked.time - times[k]) >= gap)
         other = as_boxes(view.boxes[starts[k] : stops[k]])
         for part in np.array_split(far, max(1, len(far) // 20_000)):
-            stays[part] += iou(as_boxes(view.boxes[part]), other).max(axis=1, initial=0) > STAY_IOU
+            stays[part] += iou(as_boxes(asked.boxes[part]), other).max(axis=1, initial=0) > STAY_IOU
         counted[far] += 1
     return (stays / np.maximum(counted, 1)).astype(np.float32)
 

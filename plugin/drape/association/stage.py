@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +20,17 @@ from drape.association.threads import one_thread
 from drape.association.views import ViewBoxes, meet
 from drape.progress import Progress, silent
 
+Write = Callable[[str, pa.Table], None]
+"""Takes a part of a table and its kind: ``pairs``, ``identities`` or ``expected``; parts come in the table's order."""
+
 
 @dataclass(frozen=True)
 class Association:
     """What association found.
 
     Attributes:
-        pairs, identities, expected: tables ``PAIRS``, ``IDENTITIES``, ``EXPECTED``.
+        pairs, identities, expected: tables ``PAIRS``, ``IDENTITIES``, ``EXPECTED``; empty where they were written
+            in parts.
         model: what was learned; None with fewer than two views.
         history: how learning went; None where a model was given.
     """
@@ -51,6 +55,7 @@ def associate(
     model: AssociationModel | None = None,
     appearance: Appearance | None = None,
     progress: Progress = silent,
+    write: Write | None = None,
 ) -> Association:
     """Associate the views of a recording.
 
@@ -60,6 +65,7 @@ def associate(
         train: unlabelled detections to learn from, where others than ``views``; the same view ids.
         model: a trained model, instead of learning; it must know all views.
         appearance: per view (N, D), a vector per row of ``views``; optional.
+        write: takes the tables in parts, so that memory does not grow with them; None: the result holds them.
 
     Raises:
         RecordingError: nothing can be learned from the detections.
@@ -67,11 +73,12 @@ def associate(
     """
     config = config or AssociationConfig()
     history = None
+    parts = Parts()
+    out = write or parts.add
     if len(views) < 2:
-        named = tables.empty(tables.IDENTITIES)
         if views:
-            named = as_table(identify(Evidence(make_nodes(views), 0.0), views), views)
-        return Association(tables.empty(tables.PAIRS), named, tables.empty(tables.EXPECTED), None, None)
+            out("identities", as_table(identify(Evidence(make_nodes(views), 0.0), views), views))
+        return Association(parts.pairs(), parts.identities(), parts.expected(), None, None)
     if model is None:
         model, history = learn(views if train is None else train, config, progress)
     kept = [np.flatnonzero(view.scores >= config.match_score) for view in views]
@@ -84,18 +91,37 @@ def associate(
     if history is None or train is not None:
         model = model.calibrated(chosen, _gap(pace, config), instants)
     found = Evidence(make_nodes(chosen), pace)
-    pairs = []
     for matches in match_views(model, chosen, instants, config, looks, progress):
         found.add(matches)
-        pairs.append(as_pairs(matches, chosen, instants.time, config.keep_probability))
+        out("pairs", as_pairs(matches, chosen, instants.time, config.keep_probability))
     people = identify(found, chosen)
-    return Association(
-        pa.concat_tables(pairs) if pairs else tables.empty(tables.PAIRS),
-        as_table(people, chosen),
-        expect(chosen, people, instants),
-        model,
-        history,
-    )
+    out("identities", as_table(people, chosen))
+    for part in expect(chosen, people, instants):
+        out("expected", part)
+    return Association(parts.pairs(), parts.identities(), parts.expected(), model, history)
+
+
+class Parts:
+    """Tables that come in parts and are held in memory."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[pa.Table]] = {"pairs": [], "identities": [], "expected": []}
+
+    def add(self, kind: str, part: pa.Table) -> None:
+        """Take a part of a table of a kind."""
+        self._parts[kind].append(part)
+
+    def pairs(self) -> pa.Table:
+        """``PAIRS``."""
+        return pa.concat_tables([tables.empty(tables.PAIRS), *self._parts["pairs"]])
+
+    def identities(self) -> pa.Table:
+        """``IDENTITIES``."""
+        return pa.concat_tables([tables.empty(tables.IDENTITIES), *self._parts["identities"]])
+
+    def expected(self) -> pa.Table:
+        """``EXPECTED``."""
+        return pa.concat_tables([tables.empty(tables.EXPECTED), *self._parts["expected"]])
 
 
 def _gap(pace: float, config: AssociationConfig) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from drape import tables
@@ -13,7 +16,8 @@ from drape.association import AssociationConfig, ViewBoxes, from_tables
 from drape.detection.glimpses import WIDTH, decode
 from drape.pipeline.execution import Counts, made, whole_recording
 from drape.pipeline.plots import plot_association, plot_retrieval
-from drape.pipeline.workspace import Workspace
+from drape.pipeline.table_parts import writer
+from drape.pipeline.workspace import WHOLE, Workspace
 from drape.progress import Progress, silent
 from drape.retrieval import RetrievalConfig, RetrievalView, Retrieved
 from drape.retrieval import retrieve as retrieve_views
@@ -41,16 +45,25 @@ def associate(ws: Workspace, config: AssociationConfig | None = None, progress: 
     def work() -> tuple[dict[str, Counts], list[Path]]:
         from drape.association import associate_recording
 
-        found = associate_recording(
-            [_view_boxes(ws, view.id) for view in views],
-            config,
-            backgrounds={view.id: _background(ws, view.id) for view in views},
-            progress=progress,
-        )
-        for kind in ASSOCIATED:
+        tally = _Tally([view.id for view in views])
+        with ExitStack() as files:
+            add = {k: files.enter_context(writer(ws.whole_path(k), WHOLE[k])) for k in ASSOCIATED[:3]}
+
+            def write(kind: str, part: pa.Table) -> None:
+                tally.add(kind, part)
+                add[kind](part)
+
+            found = associate_recording(
+                [_view_boxes(ws, view.id) for view in views],
+                config,
+                backgrounds={view.id: _background(ws, view.id) for view in views},
+                progress=progress,
+                write=write,
+            )
+        for kind in ASSOCIATED[3:]:
             tables.write(getattr(found, kind), ws.whole_path(kind))
         written = [ws.whole_path(kind) for kind in ASSOCIATED]
-        return {view.id: _association_counts(found, view.id) for view in views}, written + _keep(ws, found)
+        return tally.counts(), written + _keep(ws, found)
 
     inputs = {f"{kind}/{v.id}": tables.sha256(made(ws, kind, v)) for v in views for kind in kinds}
     inputs |= {f"size/{v.id}": f"{v.width}x{v.height}" for v in views}
@@ -103,11 +116,26 @@ def retrieval_counts(found: Retrieved, view: str) -> Counts:
     return {"persons": accepted.num_rows, "retrieved": int(retrieved), "likely_missed": int(stretches)}
 
 
-def _association_counts(found: AssociatedRecording, view: str) -> Counts:
-    mine = found.identities.filter(pc.equal(found.identities.column("view"), view))
-    sides = [found.pairs.filter(pc.equal(found.pairs.column(f"view_{side}"), view)) for side in "ab"]
-    matched = sum(int(pc.sum(side.column("matched")).as_py() or 0) for side in sides)
-    return {"matched": matched, "identified": len(mine.column("person").unique())}
+class _Tally:
+    """Per view, detections that were matched, and persons; counted as the tables come."""
+
+    def __init__(self, views: Sequence[str]) -> None:
+        self._matched = dict.fromkeys(views, 0)
+        self._persons: dict[str, set[int]] = {view: set() for view in views}
+
+    def add(self, kind: str, part: pa.Table) -> None:
+        if kind == "pairs":
+            matched = part.filter(part.column("matched"))
+            for side in "ab":
+                for row in matched.column(f"view_{side}").value_counts():
+                    self._matched[row["values"].as_py()] += row["counts"].as_py()
+        if kind == "identities":
+            for view, persons in self._persons.items():
+                mine = part.filter(pc.equal(part.column("view"), view))
+                persons.update(mine.column("person").unique().to_pylist())
+
+    def counts(self) -> dict[str, Counts]:
+        return {v: {"matched": self._matched[v], "identified": len(p)} for v, p in self._persons.items()}
 
 
 def _keep(ws: Workspace, found: AssociatedRecording) -> list[Path]:
