@@ -25,8 +25,9 @@ import torch
 import typer
 from drape import openmmlab
 from drape.boxes import Boxes, as_boxes
-from drape.pose import PRESETS, PoseConfig, PoseEstimator, build_estimator
+from drape.pose import PRESETS, PoseConfig, PoseEstimator
 from drape.pose.crops import Cropper
+from drape.pose.mmpose_adapter import assemble
 from drape.pose.mmpose_config import pipeline_of
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -90,9 +91,7 @@ def row(name: str, flip: bool, work: Work, runs: int) -> str:
         cfg = openmmlab.load_config(PRESETS[name].configuration())
         torch.save({"state_dict": random_weights(cfg, work)}, path)
         cfg.model.test_cfg.flip_test = flip
-        ours = build_estimator(
-            PoseConfig(preset=name, weights=path, device="cpu", flip_test=flip, batch_size=FRAMES_AT_ONCE)
-        )
+        ours = assemble(PoseConfig(preset=name, weights=path, device="cpu", flip_test=flip, batch_size=FRAMES_AT_ONCE))
         rivals = Rivals(cfg, path)
     jobs: dict[str, Callable[[], Any]] = {
         "one": lambda: rivals.inferencer(work, 1),

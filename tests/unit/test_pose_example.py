@@ -12,6 +12,7 @@ from drape import openmmlab
 from drape.boxes import as_boxes
 from drape.errors import WeightsError
 from drape.pose import PRESETS, PoseConfig, PoseEstimator, PoseNoticeWarning, build_estimator
+from drape.pose.canary import PERSONS, canary_image, check_sight
 from drape.simulator import stills
 from support.models import one_thread
 
@@ -52,6 +53,11 @@ def test_it_finds_heads_and_bodies_and_is_surer_where_it_is_right(estimator: Pos
     assert np.median(error) < 0.06  # guessing the box's middle is off by 0.3
     assert np.median(error[score > np.median(score)]) < np.median(error[score <= np.median(score)])
     assert 0.2 < np.median(score) <= 1
+
+
+def test_it_sees_everybody_in_the_test_picture(estimator: PoseEstimator) -> None:
+    assert canary_image().shape == (240, 640, 3)
+    assert check_sight(estimator) == len(PERSONS)
 
 
 def test_the_same_points_as_mmpose_without_exception(estimator: PoseEstimator, room: list) -> None:

@@ -67,8 +67,8 @@ _FACTORIES: dict[str, Factory] = {}
 def register_estimator(preset: str, factory: Factory) -> None:
     """Make an estimator available as the preset of this name; a factory registered before under it is replaced.
 
-    ``factory`` gets the validated ``PoseConfig``, loads what it needs (checking digests, see ``drape.assets``) and
-    returns the estimator.
+    ``factory`` gets the validated ``PoseConfig``, loads what it needs (checking digests, see ``drape.assets``,
+    and sight, see ``drape.pose.canary``) and returns the estimator.
     """
     _FACTORIES[preset] = factory
 
@@ -83,7 +83,7 @@ def build_estimator(config: PoseConfig) -> PoseEstimator:
 
     Raises:
         ConfigError: no estimator is registered under the preset's name, or its settings contradict each other.
-        WeightsError: the weights are missing, altered, unsafe, or of another architecture.
+        WeightsError: the weights are missing, altered, unsafe, of another architecture, or blind.
         PoseError: the device is not there.
     """
     try:

@@ -17,6 +17,7 @@ from drape import openmmlab
 from drape.boxes import Boxes, Floats
 from drape.checkpoint import load_into, read_checkpoint
 from drape.errors import ConfigError, DrapeError
+from drape.pose.canary import check_sight
 from drape.pose.config import PoseConfig
 from drape.pose.crops import Cropper
 from drape.pose.device import choose_device, device_trouble
@@ -28,7 +29,18 @@ from drape.pose.skeleton import BODY_COUNT
 
 
 def build(config: PoseConfig) -> PoseEstimator:
-    """The estimator of a preset, or of the user's own mmpose configuration and weights, tried once on an empty input.
+    """The estimator of a preset, or of the user's own mmpose configuration and weights, proven to see.
+
+    Raises:
+        ConfigError, WeightsError, PoseError: see ``drape.pose.build_estimator``.
+    """
+    estimator = assemble(config)
+    check_sight(estimator)
+    return estimator
+
+
+def assemble(config: PoseConfig) -> MmposeEstimator:
+    """The same, but not proven to see: whatever the weights, as long as they fit.
 
     Raises:
         ConfigError, WeightsError, PoseError: see ``drape.pose.build_estimator``.
@@ -59,7 +71,7 @@ def build(config: PoseConfig) -> PoseEstimator:
     }
     if preset and preset.notice:
         fingerprint["notice"] = preset.notice
-        warnings.warn(preset.notice, PoseNoticeWarning, stacklevel=3)
+        warnings.warn(preset.notice, PoseNoticeWarning, stacklevel=5)
     name = preset.name if preset else "own-mmpose"
     return MmposeEstimator(name, fingerprint, network, cropper, count, config.batch_size, device)
 
