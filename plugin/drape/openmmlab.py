@@ -152,7 +152,7 @@ def load_config(path: Path) -> Any:
     """
     prepare()
     if path.suffix.lower() not in {".py", ".json"} or not path.is_file():
-        raise ConfigError("The mmdet configuration is not a .py or .json file", "Name an existing file of that kind")
+        raise ConfigError("The model's configuration is not a .py or .json file", "Name an existing file of that kind")
     with quiet():
         from mmengine.config import Config
 
@@ -160,7 +160,7 @@ def load_config(path: Path) -> Any:
             return Config.fromfile(path)
         except Exception as error:  # whatever the file's code raises
             raise ConfigError(
-                f"The mmdet configuration cannot be read ({type(error).__name__})", "Correct the file"
+                f"The model's configuration cannot be read ({type(error).__name__})", "Correct the file"
             ) from error
 
 

@@ -37,8 +37,8 @@ JOINTS: NDArray[np.float32] = np.stack([_X, _Y], axis=-1).astype(np.float32)
 """(4, 17, 2) points of their bodies."""
 
 NEEDED, OFF = 2, 0.25
-"""So many persons must have at least half of their joints within ``OFF`` times the root of their box's area. The example
-model is .04 to .06 off; random weights, and the middle of the box, .5 and more."""
+"""So many persons must have at least half of their joints within ``OFF`` times the root of their box's area. The
+example model is .04 to .06 off; random weights, and the middle of the box, .5 and more."""
 
 
 def canary_image() -> Image:
