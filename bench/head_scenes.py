@@ -26,6 +26,8 @@ LOST, FOUND_AGAIN = 0.015, 0.25
 """How likely a pose is lost, and found again, from one frame to the next."""
 WILD = 0.02
 """Share of points that land anywhere."""
+COMMON = 0.6
+"""Share of the variance of a pose's errors that all its points have in common."""
 DOUBTFUL = 0.03
 """Share of persons that the detector gives an existence below what is accepted."""
 SMALLEST = 25
@@ -143,7 +145,8 @@ def _points(
         return anywhere, rng.uniform(0.05, 0.4, len(true))
     difficulty = np.where(true[:, 2] == 2, 1.0, 2.2) * np.exp(rng.normal(0, 0.4, len(true)))
     reach = np.sqrt(BODY_SHARE * np.prod(box[2:] - box[:2]))
-    points = true[:, :2] + rng.normal(size=(len(true), 2)) * (WHOLEBODY_SIGMAS * difficulty * reach)[:, None]
+    error = np.sqrt(COMMON) * rng.normal(size=2) + np.sqrt(1 - COMMON) * rng.normal(size=(len(true), 2))
+    points = true[:, :2] + error * (WHOLEBODY_SIGMAS * difficulty * reach)[:, None]
     score = np.clip(1 / (1 + (difficulty / 1.5) ** 2) + rng.normal(0, 0.08, len(true)), 0, 1)
     absent = true[:, 2] == 0
     wild = absent | (rng.random(len(true)) < WILD)

@@ -118,7 +118,17 @@ def measure(rooms: Iterable[list[HeadView]]) -> dict[str, Tally]:
 
 def report(tallies: dict[str, Tally]) -> None:
     """Print Markdown: all methods; the head masks by visibility and by rule."""
-    names = ("masks", "visible heads", "pixels", ">= 99 %", "all heads", "pixels", ">= 99 %", "of nobody", "of pictures")
+    names = (
+        "masks",
+        "visible heads",
+        "pixels",
+        ">= 99 %",
+        "all heads",
+        "pixels",
+        ">= 99 %",
+        "of nobody",
+        "of pictures",
+    )
     print(f"\n| {' | '.join(names)} |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, tally in tallies.items():

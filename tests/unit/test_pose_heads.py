@@ -323,7 +323,7 @@ def test_the_stated_deviation_is_that_of_the_centres(room: Room) -> None:
         error = rng.normal(0, 0.02, points.xy.shape) * (scale[:, None] * points.known)[..., None]
         noisy = points._replace(xy=points.xy + error, sigma=np.where(points.known, 0.02, np.inf))
         scale = scale_of(noisy, boxes)[0]
-        found = centres(noisy, scale, stance_of(noisy, scale, CONFIG).up)
+        found = centres(noisy, scale, stance_of(noisy, scale, CONFIG))
         true = np.array([np.argwhere(mask).mean(axis=0)[::-1] + 0.5 for mask in room.heads[view]])
         off = np.linalg.norm(found.xy - true, axis=1) / scale
         ratios.append(off / found.sigma)

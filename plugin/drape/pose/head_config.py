@@ -24,7 +24,7 @@ class HeadConfig(StageConfig):
         0.06, gt=0, le=0.3, description="A head whose centre is known worse than this (metres) is not certain"
     )
     widening: float = Field(
-        2.0, ge=0, le=5, description="Heads are widened by this many deviations of where their centre may be"
+        2.5, ge=0, le=5, description="Heads are widened by this many deviations of where their centre may be"
     )
     margin: float = Field(0.3, ge=0, le=1, description="Further growth of the head, as a share of its size")
     accepted: float = Field(
@@ -39,6 +39,9 @@ class HeadConfig(StageConfig):
         le=1,
         description="Deviation a head gathers in the box per root of a second, in metres of the person",
     )
+    box_sigma: float = Field(
+        0.045, ge=0, le=1, description="Deviation of a head taken over because the box itself jitters, in metres"
+    )
     view_sigma: float = Field(
         0.08, ge=0, le=1, description="Deviation of a head whose place was learned from other views, in metres"
     )
@@ -52,6 +55,9 @@ class HeadConfig(StageConfig):
     )
     wide: float = Field(
         0.9, gt=0, le=3, description="A box wider than this share of its height may be of somebody bent or lying"
+    )
+    narrow: float = Field(
+        0.5, gt=0, le=3, description="The same where no point of a tracklet tells how the person stands"
     )
     lying: float = Field(
         50.0, ge=0, le=90, description="A torso turned further than this from upright, in degrees, lies or bends"

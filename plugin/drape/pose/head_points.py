@@ -34,6 +34,9 @@ COUNT = 133
 SMALLEST = 0.25
 """A box shows at least so many metres of a person."""
 
+SHARED = 0.7
+"""Share of the variance of a head's points that all of them have in common: estimators shift faces as a whole."""
+
 NEAR = 0.75
 """A bound on the scale is backed by another of at least this share of it."""
 
@@ -146,7 +149,7 @@ def _apart(points: Points, a: NDArray[np.int64], b: NDArray[np.int64]) -> tuple[
     both = points.known[:, a] & points.known[:, b]
     apart = np.linalg.norm(points.xy[:, a] - points.xy[:, b], axis=2)
     error = np.where(both, np.hypot(points.sigma[:, a], points.sigma[:, b]), 0.0)
-    return np.where(both, apart, np.nan), error
+    return np.where(both, apart, np.nan), np.sqrt(1 - SHARED) * error
 
 
 def _median(values: Floats) -> Floats:

@@ -80,7 +80,7 @@ def choose(people: People, found: Found, share: Floats, config: HeadConfig) -> C
     reach, sigma = np.maximum(found.reach, least), found.sigma.copy()
 
     moved = carried(near, people.time, boxes, found.centre, found.scale, found.sigma, config)
-    rows = (rule == UPPER_BOX) & (moved.sigma <= config.certain_sigma) & _inside(moved.xy, boxes)
+    rows = (rule == UPPER_BOX) & np.isfinite(moved.sigma) & _inside(moved.xy, boxes)
     rule[rows] = OVER_TIME
     size = np.maximum(moved.scale, floor)
     elsewhere = _upright(moved.xy, size * grown, config.widening * np.where(rows, moved.sigma, 0.0) * size)
@@ -95,7 +95,8 @@ def _boxed(chosen: Chosen, people: People, found: Found, share: Floats, floor: F
     rule, reach, sigma = chosen
     boxes = people.boxes
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    anywhere = _lying(people.tracklet, found.stance) | (width > config.wide * height)
+    lying, told_how = _stance(people.tracklet, found.stance)
+    anywhere = lying | (width > np.where(told_how, config.wide, config.narrow) * height)
     told = (rule == UPPER_BOX) & ~anywhere & np.isfinite(share)
     rule[told] = OVER_VIEWS
     rule[(rule == UPPER_BOX) & anywhere] = WHOLE_BOX
@@ -128,12 +129,12 @@ def _upright(centre: Floats, scale: Floats, extra: Floats) -> Floats:
     return np.maximum(ellipses(centre, scale, None, extra), discs(neck, NECK * scale + extra))
 
 
-def _lying(tracklet: NDArray[np.int32], stance: Stance) -> Bools:
-    """Who lies or bends (N,): seen to, or as most of the frames of the tracklet that tell it."""
+def _stance(tracklet: NDArray[np.int32], stance: Stance) -> tuple[Bools, Bools]:
+    """Who lies or bends (N,), seen to, or as most frames of the tracklet that tell it; and where any tells (N,)."""
     _, which = np.unique(tracklet, return_inverse=True)
     tells = np.bincount(which, stance.clear)
     lies = np.bincount(which, stance.lying)
-    return np.asarray(stance.lying | (2 * lies > tells)[which])
+    return np.asarray(stance.lying | (2 * lies > tells)[which]), np.asarray((tells > 0)[which])
 
 
 def _inside(centre: Floats, boxes: Boxes) -> Bools:

@@ -58,7 +58,8 @@ def carried(
     """Heads of all rows from their certain neighbours, in the box's own coordinates.
 
     Between two certain frames the place runs in a straight line, and how far the head strays from it grows as for a
-    random walk that is held at both ends; beyond one it grows with the root of the time.
+    random walk that is held at both ends; beyond one it grows with the root of the time. The box's own jitter comes on
+    top.
 
     Args:
         near: the certain neighbours.
@@ -81,7 +82,7 @@ def carried(
     size = np.maximum(size, np.where(share > 0, _resized(boxes, late, scale), 0.0))
     wander = np.where(both, np.where(both, a * b, 0) / np.maximum(total, 1e-9), np.minimum(a, b))
     own = np.maximum(np.where(share < 1, sigma[early], 0.0), np.where(share > 0, sigma[late], 0.0))
-    strayed = np.sqrt(np.where(there, own**2 + config.time_sigma**2 * np.where(there, wander, 0), np.inf))
+    strayed = np.sqrt(own**2 + config.box_sigma**2 + config.time_sigma**2 * np.where(there, wander, np.inf))
     return Carried(_outside(boxes, place, size), size, strayed)
 
 

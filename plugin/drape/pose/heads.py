@@ -125,7 +125,7 @@ def _found(poses: pa.Table | None, people: People, config: HeadConfig) -> Found:
         points = points_of(poses, rows[here], config)
         scale, sized = scale_of(points, boxes)
         stance = stance_of(points, scale, config)
-        heads = centres(points, scale, stance.up)
+        heads = centres(points, scale, stance)
         best = np.where(heads.used, points.score, 0.0).max(axis=1, initial=0.0)
         sized &= best >= config.sure_score
         reach = head_and_neck(points, heads, scale, stance, 1 + config.margin, config.widening)
