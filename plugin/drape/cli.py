@@ -26,6 +26,7 @@ from drape.detection import DetectionConfig, NoticeWarning
 from drape.errors import ConfigError, DrapeError
 from drape.mot import named_files, read_detections, write_tracks
 from drape.pipeline import PipelineConfig, Workspace, detect, export, ingest, run, track
+from drape.pose import PoseNoticeWarning
 from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig, track_view
 
@@ -206,7 +207,7 @@ def _show_warning(
     ordinary: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any, **more: Any
 ) -> None:
     """What a model has to say about itself is one line; other warnings are shown as ever."""
-    if issubclass(category, NoticeWarning):
+    if issubclass(category, (NoticeWarning, PoseNoticeWarning)):
         err.print(f"[yellow]note:[/yellow] {escape(str(message))}")
     else:
         ordinary(message, category, *place, **more)
