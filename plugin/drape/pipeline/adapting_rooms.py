@@ -41,7 +41,8 @@ def beside(ws: Workspace, name: str) -> Workspace:
 
 def seed(base: Workspace, ws: Workspace) -> None:
     """Give a new base room what the recording's stages have computed already; what does not fit is computed anew."""
-    if base.record("detect") is None:
+    known = ws.record("detect") or {}
+    if base.record("detect") is None and "adapted" not in known.get("detector", {}):
         _take_over(ws, base)
 
 
@@ -74,7 +75,8 @@ def _take_over(source: Workspace, target: Workspace) -> list[Path]:
 def unite(base: Workspace, alone: Workspace, room: Workspace, overlap: float) -> dict[str, Any]:
     """Fill a room with the candidates of the base and of the adapted detector together.
 
-    What is known of a frame is what the base knows: the union exists to find more, never to say less.
+    What is known of a frame is what the base knows: the union exists to find more, never to say less. The record has
+    the digest of the base's detection, so that detecting again with the same settings keeps what was added.
 
     Returns:
         The room's record of detection; it names both detectors.
@@ -85,7 +87,7 @@ def unite(base: Workspace, alone: Workspace, room: Workspace, overlap: float) ->
         inputs = {name: tables.sha256(r.path("candidates", view)) for name, r in (("base", base), ("adapted", alone))}
         stamp = digest("adaptation", TrackingConfig(), inputs)
         known = (room.record("detect") or {}).get("views", {}).get(view, {})
-        if known.get("digest") == stamp and room.path("candidates", view).is_file():
+        if known.get("union") == stamp and room.path("candidates", view).is_file():
             views[view] = known
             continue
         table, added = union(base.candidates(view), alone.candidates(view), overlap)
@@ -95,7 +97,7 @@ def unite(base: Workspace, alone: Workspace, room: Workspace, overlap: float) ->
         counts = {**first["views"][view]["counts"], "candidates": table.num_rows, "added": int(added.sum())}
         kinds = ("candidates", "covered", "glimpses")
         outputs = {kind: tables.sha256(room.path(kind, view)) for kind in kinds}
-        views[view] = {"digest": stamp, "outputs": outputs, "counts": counts, "seconds": 0.0}
+        views[view] = {**first["views"][view], "union": stamp, "outputs": outputs, "counts": counts}
     detectors = {"base": first.get("detector", {}), "adapted": second.get("detector", {})}
     name = f"{detectors['base'].get('name', '')} with what it learned at the site"
     room.write_record("detect", {**first, "views": views, "detector": {"name": name, **detectors}})
