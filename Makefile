@@ -25,8 +25,11 @@ setup: ## build .venv with the pinned packages; over at once if nothing has chan
 demo: setup ## the main job on a simulated operation, offline (REAL=1: on real videos; APP=1: and as a FiftyOne dataset)
 	$(PY) scripts/demo.py $(if $(REAL),--real) $(if $(APP),--app)
 
-test: lint ## lint and every test
-	$(PY) -m pytest
+# Tests of one file run one after another in one process; WORKERS files run at a time.
+WORKERS ?= 2
+
+test: lint ## lint and every test (WORKERS=1: one at a time)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 test-fast: setup ## the tests that need neither minutes nor a browser
 	$(PY) -m pytest -m "not slow and not browser"
@@ -39,8 +42,9 @@ lint: setup ## ruff and mypy
 bench: setup ## measure, and compare with peers
 	$(PY) -m bench
 
-models: setup ## train the example detector again, from scratch, on simulated rooms
+models: setup ## train the example detector and the example pose model again, on simulated rooms
 	$(PY) scripts/train_detector.py
+	$(PY) scripts/train_pose.py
 
 app: setup ## open the FiftyOne App with this plugin (DATASET=name opens that dataset)
 	FIFTYONE_PLUGINS_DIR="$(CURDIR)" FIFTYONE_ALLOW_LEGACY_ORCHESTRATORS=true .venv/bin/fiftyone app launch $(DATASET)
