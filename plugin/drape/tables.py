@@ -18,6 +18,14 @@ from numpy.typing import NDArray
 from drape.boxes import Boxes
 from drape.errors import WorkspaceError
 
+_TEXT, _SECONDS = pa.string(), pa.float64()
+
+
+def _known(**types: pa.DataType) -> list[pa.Field]:
+    """Columns that are known in every row."""
+    return [pa.field(name, kind, nullable=False) for name, kind in types.items()]
+
+
 _BOX = [pa.field(name, pa.float32(), nullable=False) for name in ("x1", "y1", "x2", "y2")]
 _FRAME = [pa.field("frame", pa.int32(), nullable=False)]
 _TIME = [pa.field("time", pa.float64(), nullable=False)]
@@ -87,28 +95,15 @@ REASONS = (
 PAIRS = pa.schema(
     [
         *_TIME,
-        pa.field("view_a", pa.string(), nullable=False),
-        pa.field("frame_a", pa.int32(), nullable=False),
-        pa.field("index_a", pa.int32(), nullable=False),
-        pa.field("view_b", pa.string(), nullable=False),
-        pa.field("frame_b", pa.int32(), nullable=False),
-        pa.field("index_b", pa.int32(), nullable=False),
-        pa.field("probability", pa.float32(), nullable=False),
-        pa.field("matched", pa.bool_(), nullable=False),
+        *_known(view_a=_TEXT, frame_a=pa.int32(), index_a=pa.int32()),
+        *_known(view_b=_TEXT, frame_b=pa.int32(), index_b=pa.int32()),
+        *_known(probability=pa.float32(), matched=pa.bool_()),
     ]
 )
 """Detections of two views at one instant: the probability that they are of one person, and whether the assignment took
 them. ``index`` is the row of the detection within its view and frame. One table per recording, sorted by time."""
 
-IDENTITIES = pa.schema(
-    [
-        pa.field("view", pa.string(), nullable=False),
-        *_FRAME,
-        pa.field("index", pa.int32(), nullable=False),
-        pa.field("person", pa.int32(), nullable=False),
-        pa.field("copy", pa.bool_(), nullable=False),
-    ]
-)
+IDENTITIES = pa.schema([*_known(view=_TEXT), *_FRAME, *_known(index=pa.int32(), person=pa.int32(), copy=pa.bool_())])
 """Which person each detection is of; ``index`` as in ``PAIRS``, ``copy`` as in ``PERSONS``. One table per recording."""
 
 EXPECTED = pa.schema(
@@ -128,27 +123,15 @@ EXPECTED = pa.schema(
 (``spread``), and the probability that the place lies in what this view shows (``inside``). One table per recording."""
 
 INTERVALS = pa.schema(
-    [
-        pa.field("view", pa.string(), nullable=False),
-        pa.field("start", pa.float64(), nullable=False),
-        pa.field("stop", pa.float64(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("confidence", pa.float32(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-    ]
+    _known(view=_TEXT, start=_SECONDS, stop=_SECONDS, label=_TEXT, confidence=pa.float32(), reason=_TEXT)
 )
 """Stretches of a view, in seconds of the recording, that a curator should know of: ``likely_missed``,
 ``unsynchronized``, ``camera_moved``. One table per recording."""
 
 CLOCKS = pa.schema(
     [
-        pa.field("view", pa.string(), nullable=False),
-        pa.field("start", pa.float64(), nullable=False),
-        pa.field("stop", pa.float64(), nullable=False),
-        pa.field("offset", pa.float64(), nullable=False),
-        pa.field("drift", pa.float64(), nullable=False),
-        pa.field("confidence", pa.float32(), nullable=False),
-        pa.field("in_sync", pa.bool_(), nullable=False),
+        *_known(view=_TEXT, start=_SECONDS, stop=_SECONDS, offset=_SECONDS, drift=pa.float64()),
+        *_known(confidence=pa.float32(), in_sync=pa.bool_()),
     ]
 )
 """Clocks estimated from the detections: within [start, stop) of the view's own recording time, corrected time = offset
