@@ -148,8 +148,8 @@ LABELS = pa.schema(
         pa.field("source", pa.string(), nullable=False),
     ]
 )
-"""Pseudo labels: persons to learn from with their ``weight`` in (0, 1], and, where ``ignored``, regions of which nothing
-is to be learned (weight 0). One table per recording; frames chosen as background have no row here."""
+"""Pseudo labels: persons to learn from with their ``weight`` in (0, 1], and, where ``ignored``, regions of which
+nothing is to be learned (weight 0). One table per recording; frames chosen as background have no row here."""
 
 CHOSEN = pa.schema([pa.field("view", pa.string(), nullable=False), *_FRAME, *_TIME, pa.field("reason", pa.string())])
 """Frames chosen for training, background frames included, and why. One table per recording."""
