@@ -149,7 +149,7 @@ def cells(parts: list[str], rules: list[str], seeds: list[int]) -> Iterator[tupl
 def simulator(out: Path, scene: SceneConfig, seeds: list[int], tuning: dict[str, Any]) -> None:
     """Adapt the example detector to a room it has never seen, and look for everybody in it."""
     stages = PipelineConfig(detection=DetectionConfig(preset="example", device="cpu", size=scene.width))
-    place = out / f"room-{scene.family}-{scene.site}-{scene.seed}"
+    place = out / f"room-{scene.family}-{scene.seed}"
     if not (place / "recording" / "recording.yaml").is_file():
         write_recording(Scene(scene), place / "recording")
     ws = pipeline.ingest(place / "recording" / "recording.yaml", place / "workspace")

@@ -102,6 +102,13 @@ def test_what_falls_is_taken_back_and_said(table: pa.Table, words: str) -> None:
     assert words in " / ".join(verdict.reasons)
 
 
+def test_what_cannot_be_judged_is_not_kept() -> None:
+    nobody = BASE._replace(agreement=summed([count(seen(range(2)), persons(1, 0.6), FRAMES, None, CONFIG)]))
+    verdict = guard.judge(nobody, nobody, CONFIG)
+    assert not verdict.passed
+    assert "hold 0 sure persons" in verdict.reasons[0]
+
+
 def test_boxes_that_flicker_or_that_nobody_vouches_for_are_noticed() -> None:
     every_other = [(int(f), walker(p, int(f)), 0.8) for f in FRAMES for p in range(3) if (f + p) % 3]
     steady = summed([count(candidates(every_other), persons(), FRAMES, None, CONFIG)]).steady

@@ -15,6 +15,7 @@ class GuardConfig(StageConfig):
 
     - ``score`` 0.5: at this score boxes start tracklets and count in every later stage, so a detector whose scores
       shift is judged as the pipeline would feel it.
+    - ``least_persons`` 10: with fewer, one frame decides, and a round that cannot be judged is not kept.
     - ``sure_tolerance`` 0.02: share of the sure persons of held-out stretches. Trainings that differ in their seed
       alone differ by less than 0.01 there.
     - ``steady_tolerance``, ``matched_tolerance`` 0.05: a detector that finds more finds harder boxes too, which
@@ -28,6 +29,9 @@ class GuardConfig(StageConfig):
 
     score: float = Field(0.5, gt=0, lt=1, description="Boxes of at least this score are compared")
     sure_existence: float = Field(0.9, gt=0.5, lt=1, description="Persons of at least this existence are sure")
+    least_persons: int = Field(
+        10, ge=0, le=100_000, description="Sure persons of held-out frames without whom no round can be judged"
+    )
     sure_tolerance: float = Field(0.02, ge=0, le=1, description="Sure persons: the found share may fall by this")
     steady_tolerance: float = Field(0.05, ge=0, le=1, description="Agreement over time may fall by this")
     matched_tolerance: float = Field(0.05, ge=0, le=1, description="Agreement over views may fall by this")

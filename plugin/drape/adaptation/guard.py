@@ -63,6 +63,11 @@ def figures(measures: Measures, when: str) -> dict[str, float]:
 
 
 def _agreement(base: Agreement, new: Agreement, config: GuardConfig) -> Iterator[str]:
+    if base.persons < config.least_persons:
+        yield (
+            f"held-out stretches hold {base.persons} sure persons, and {config.least_persons} are needed to judge by: "
+            "give a longer recording"
+        )
     falls = (
         ("sure persons of held-out stretches found", base.sure, new.sure, config.sure_tolerance),
         ("boxes that go on in the next frame", base.steady, new.steady, config.steady_tolerance),
