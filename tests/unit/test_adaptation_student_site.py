@@ -10,10 +10,10 @@ from drape.adaptation.config import AdaptationConfig
 from drape.adaptation.config_labels import LabelConfig
 from drape.adaptation.student_config import DenseConfig, StudentConfig
 from drape.association import AssociationConfig
-from drape.detection import DetectionConfig, build_detector
+from drape.detection import PRESETS, DetectionConfig, build_detector
 from drape.errors import AdaptationError
 from drape.pipeline import PipelineConfig, Workspace, ingest
-from drape.pipeline.adapting_student import Made, train_realtime
+from drape.pipeline.adapting_student import Made, start_of, train_realtime
 from support import blobs
 from support.models import one_thread
 
@@ -78,3 +78,14 @@ def test_the_name_of_another_model_is_not_taken(made: tuple[Workspace, Path, Mad
     ws, models, _ = made
     with pytest.raises(AdaptationError, match="another model"):
         train_realtime([ws], models, _student(size=256), LESSON, _stages())
+
+
+def test_a_student_starts_from_what_is_asked_for() -> None:
+    teacher = DetectionConfig(preset="example", device="cpu")
+    base, name, notice = start_of(StudentConfig(architecture="teacher"), teacher)
+    assert (base.weights, name) == (PRESETS["example"].weights(), "example")
+    assert "rendered rooms" in notice
+    base, name, notice = start_of(StudentConfig(architecture="rtmdet-tiny"), teacher)
+    assert (base.weights, name, notice) == (None, "rtmdet-tiny", "")
+    with pytest.raises(AdaptationError, match="mmdet"):
+        start_of(StudentConfig(architecture="teacher"), _stages().detection)

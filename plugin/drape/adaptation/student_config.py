@@ -11,7 +11,7 @@ from drape.adaptation.cards import checked_name
 from drape.adaptation.fine_tune_config import FineTuneConfig
 from drape.config import StageConfig
 
-Architecture = Literal["rtmdet-nano-person", "example", "rtmdet-tiny", "rtmdet-s"]
+Architecture = Literal["rtmdet-nano-person", "example", "rtmdet-tiny", "rtmdet-s", "teacher"]
 
 
 class DenseConfig(StageConfig):
@@ -40,7 +40,7 @@ class StudentConfig(StageConfig):
 
     - ``architecture`` rtmdet-nano-person and ``size`` 320: a quarter of the pixels of the size at which the same
       network serves as a teacher, so about four times its speed. `rtmdet-tiny` and `rtmdet-s` are for a GPU, or for
-      small persons.
+      small persons; `teacher` is the teacher's own network and weights, at the student's size.
     - ``tuning``: a higher rate than adaptation's and no rehearsal, for the weights are to move from one size to another
       and from the world to one room; a few hundred steps reach the teacher.
     """

@@ -22,7 +22,7 @@ from drape.adaptation.dense import dense_labels
 from drape.adaptation.fine_tuning import BaseModel
 from drape.adaptation.student import SHIPPED, shipped_base, train_student
 from drape.adaptation.student_config import StudentConfig
-from drape.detection import PRESETS, DetectionConfig, Detector, build_detector
+from drape.detection import DetectionConfig, Detector, build_detector
 from drape.errors import AdaptationError
 from drape.media import read_frames
 from drape.pipeline.adapting_base import base_model, name_of, notice_of
@@ -100,18 +100,21 @@ def train_realtime(
         return Made(models / config.name, known.verdict, known.before, known.after)
 
 
-def start_of(config: StudentConfig) -> tuple[BaseModel, str, str]:
+def start_of(config: StudentConfig, teacher: DetectionConfig) -> tuple[BaseModel, str, str]:
     """Where a student's training begins, its name, and what its user must know.
 
     Raises:
+        AdaptationError: the teacher's own network is wanted, and is none of mmdet's.
         ConfigError, WeightsError: see ``drape.detection.build_detector``.
     """
     if config.mmdet_config is not None:
         return shipped_base(config), "own-mmdet", ""
     if config.architecture in SHIPPED:
         return shipped_base(config), config.architecture, ""
-    detection = DetectionConfig(preset=config.architecture, weights=config.weights)
-    return base_model(detection), config.architecture, PRESETS[config.architecture].notice
+    if config.architecture != "teacher":
+        teacher = DetectionConfig(preset=config.architecture, weights=config.weights)
+    base = base_model(teacher)
+    return base._replace(weights=config.weights or base.weights), name_of(teacher), notice_of(teacher)
 
 
 def _make(
@@ -127,7 +130,7 @@ def _make(
     splits = [split(ws, adaptation) for ws in workspaces]
     taught = [_labels(ws, part.learned, config, adaptation) for ws, part in zip(workspaces, splits, strict=True)]
     training = teach(workspaces, taught, folder / "training", progress)
-    base, start, notice = start_of(config)
+    base, start, notice = start_of(config, stages.detection)
     student = train_student(base, training, config, folder, progress=progress)
     detection = DetectionConfig(preset="onnx", weights=student.exported.path, device=stages.detection.device)
     rooms = [beside(ws, "student") for ws in workspaces]
