@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from drape.detection import DetectionConfig, registered_detectors
+import fiftyone.operators as foo
+from drape.detection import DetectionConfig
 from drape.fiftyone_io import stages
 from drape.progress import Progress
 
-from . import targets
+from . import site, targets
+from .forms import Choices
 from .stage import Record, StageOperator
 
 
@@ -29,5 +31,5 @@ class DetectCandidates(StageOperator):
     def counts(self, records: list[Record]) -> dict[str, int]:
         return targets.totals(records, "frames", "candidates", "unknown_frames")
 
-    def choices(self) -> Mapping[str, Sequence[str]]:
-        return {"preset": registered_detectors()}
+    def choices(self, ctx: foo.ExecutionContext) -> Mapping[str, Choices]:
+        return site.detector_choices(ctx)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 Config = TypeVar("Config", bound=StageConfig)
+Choices = Sequence[str] | Mapping[str, str]
 Problems = dict[str, str]
 """Parameter -> what is wrong with it. Parameters inside a section are written ``section.parameter``."""
 
@@ -28,7 +29,7 @@ def config_section(
     params: Mapping[str, Any],
     section: str,
     model: type[StageConfig],
-    choices: Mapping[str, Sequence[str]] | None = None,
+    choices: Mapping[str, Choices] | None = None,
 ) -> None:
     """Add a switch and, where it is on, one field per setting of a stage; those that are configurations are left out.
 
@@ -37,7 +38,7 @@ def config_section(
         params: what was entered so far.
         section: the parameter that holds the settings, e.g. ``"detection"``.
         model: the stage's configuration.
-        choices: values to choose from, for settings whose type does not say them.
+        choices: values to choose from, for settings whose type does not say them; with a label each, or as they are.
     """
     title = f"Change {section} settings"
     inputs.bool(switch_name(section), default=False, label=title, view=types.SwitchView())
@@ -152,7 +153,7 @@ def _lookup(inputs: types.Object, params: Mapping[str, Any], path: str) -> tuple
     return inputs.get_property(name), params.get(name)
 
 
-def _field(group: types.Object, name: str, info: FieldInfo, choices: Sequence[str] | None) -> None:
+def _field(group: types.Object, name: str, info: FieldInfo, choices: Choices | None) -> None:
     kind = _plain_type(info.annotation)
     shared: dict[str, Any] = {
         "label": name.replace("_", " ").capitalize(),
@@ -166,7 +167,7 @@ def _field(group: types.Object, name: str, info: FieldInfo, choices: Sequence[st
     if choices is not None:
         dropdown = types.DropdownView()
         for choice in choices:
-            dropdown.add_choice(choice, label=choice)
+            dropdown.add_choice(choice, label=choices[choice] if isinstance(choices, Mapping) else choice)
         group.enum(name, dropdown.values(), view=dropdown, **shared)
     elif kind is bool:
         group.bool(name, **shared)

@@ -10,7 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from drape.anonymization import ReleaseConfig, TermsConfig
 from drape.association import AssociationConfig
-from drape.detection import DetectionConfig, registered_detectors
+from drape.detection import DetectionConfig
 from drape.fiftyone_io import learning, stages
 from drape.fiftyone_io.private_names import Names, private_names
 from drape.pipeline import PipelineConfig
@@ -20,7 +20,7 @@ from drape.recording import load_recording
 from drape.retrieval import RetrievalConfig
 from drape.tracking import TrackingConfig
 
-from . import releases, sources, targets
+from . import releases, site, sources, targets
 from .base import DrapeOperator, Result, Steps
 from .forms import Problems, config_from, config_problems, config_section, settings
 
@@ -34,7 +34,6 @@ SECTIONS = {
     "release": ReleaseConfig,
     "terms": TermsConfig,
 }
-CHOICES = {"detection": {"preset": registered_detectors()}, "pose": {"preset": registered_estimators()}}
 NEW, OPEN = "source", "dataset"
 
 
@@ -93,8 +92,9 @@ class RunPipeline(DrapeOperator):
         else:
             targets.target_field(ctx, inputs, "Run the pipeline on")
         releases.release_fields(ctx, inputs)
+        choices = {"detection": site.detector_choices(ctx), "pose": {"preset": registered_estimators()}}
         for section, model in SECTIONS.items():
-            config_section(inputs, ctx.params, section, model, CHOICES.get(section))
+            config_section(inputs, ctx.params, section, model, choices.get(section))
 
     def problems(self, ctx: foo.ExecutionContext) -> Problems:
         found = sources.source_problems(ctx) if _is_new(ctx) else targets.target_problems(ctx)

@@ -8,10 +8,11 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from drape.detection import DetectionConfig, registered_detectors
+from drape.fiftyone_io import dataset as datasets
 from drape.fiftyone_io import learning
 
 from . import targets
-from .forms import Problems, config_problems, config_section, file_param, folder_field, path_as_choice
+from .forms import Choices, Problems, config_problems, config_section, file_param, folder_field, path_as_choice
 
 BASE = "detection"
 
@@ -27,7 +28,19 @@ def site_fields(ctx: foo.ExecutionContext, inputs: types.Object, action: str) ->
         "On the server; the new model is put there. Empty: beside the workspaces",
         required=False,
     )
-    config_section(inputs, ctx.params, BASE, DetectionConfig, {"preset": registered_detectors()})
+    config_section(inputs, ctx.params, BASE, DetectionConfig, detector_choices(ctx))
+
+
+def detector_choices(ctx: foo.ExecutionContext) -> dict[str, Choices]:
+    """The detectors to choose from: the presets, and the site's own models where there are any."""
+    found: dict[str, Choices] = {"preset": registered_detectors()}
+    recordings = datasets.recordings_of(ctx.dataset) if targets.is_open_dataset_ours(ctx) else []
+    if recordings:
+        folder = file_param(ctx.params, "models") or learning.models_folder(ctx.dataset, recordings)
+        models = {str(folder / name): f"{name} ({what})" for name, what in learning.model_names(folder).items()}
+        if models:
+            found["model"] = models
+    return found
 
 
 def site_problems(ctx: foo.ExecutionContext) -> Problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import fiftyone.operators as foo
@@ -13,7 +13,7 @@ from drape.progress import Progress
 
 from . import targets
 from .base import DrapeOperator, Result, Steps
-from .forms import Problems, config_from, config_problems, config_section, settings
+from .forms import Choices, Problems, config_from, config_problems, config_section, settings
 
 Record = dict[str, Any]
 
@@ -39,7 +39,7 @@ class StageOperator(DrapeOperator):
     def counts(self, records: list[Record]) -> dict[str, int]:
         """What the result says of the run records."""
 
-    def choices(self) -> Mapping[str, Sequence[str]]:
+    def choices(self, ctx: foo.ExecutionContext) -> Mapping[str, Choices]:  # noqa: ARG002
         """Values to choose from, for settings whose type does not say them."""
         return {}
 
@@ -64,7 +64,7 @@ class StageOperator(DrapeOperator):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object) -> None:
         targets.target_field(ctx, inputs, self.ACTION)
-        config_section(inputs, ctx.params, self.SECTION, self.MODEL, self.choices())
+        config_section(inputs, ctx.params, self.SECTION, self.MODEL, self.choices(ctx))
 
     def problems(self, ctx: foo.ExecutionContext) -> Problems:
         found = targets.target_problems(ctx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import fiftyone.operators as foo
 import numpy as np
 import pytest
 from drape import tables
@@ -80,6 +81,38 @@ def test_a_detector_learns_and_its_lessons_are_labels(operation: Theatre, tmp_pa
     for view in ws.recording.views:
         shown = operation.slice(view.id).values("frames.persons.detections.confidence", unwind=2)
         np.testing.assert_allclose(shown, ws.persons(view.id).column("existence").to_numpy())
+
+
+def test_the_form_offers_the_sites_models(theatre: Theatre, tmp_path: Path) -> None:
+    from drape.adaptation.cards import Card, DetectorPart, Judgement, Lesson, Parent, write_model
+    from drape.fiftyone_io import learning
+
+    theatre.ingested()
+    weights = tmp_path / "weights.onnx"
+    weights.write_bytes(b"not a model, but a file")
+    card = Card(
+        name="room-3",
+        kind="student",
+        version="0",
+        site="room 3",
+        parent=Parent(name="example", sha256=""),
+        detector=DetectorPart(engine="onnx", weights="model.onnx"),
+        files={},
+        labels=Lesson(digest="", images=1, boxes=2),
+        before={},
+        after={},
+        verdict=Judgement(passed=True),
+        rounds=(),
+        configs={},
+        run="",
+    )
+    folder = learning.models_folder(theatre.dataset, [theatre.recording])
+    write_model(folder, card, {"model.onnx": weights})
+    assert learning.model_names(folder) == {"room-3": "student, from example"}
+    operator = theatre.operator("detect_candidates")
+    context = foo.ExecutionContext({"dataset_name": theatre.name, "params": {"change_detection": True}})
+    fields = operator.resolve_input(context).type.to_json()["properties"]["detection"]["type"]["properties"]
+    assert fields["model"]["type"]["values"] == [str(folder / "room-3")]
 
 
 def test_lessons_are_on_the_chosen_frames_alone(theatre: Theatre) -> None:
