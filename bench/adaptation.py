@@ -149,14 +149,14 @@ def cells(parts: list[str], rules: list[str], seeds: list[int]) -> Iterator[tupl
 def simulator(out: Path, scene: SceneConfig, seeds: list[int], tuning: dict[str, Any]) -> None:
     """Adapt the example detector to a room it has never seen, and look for everybody in it."""
     stages = PipelineConfig(detection=DetectionConfig(preset="example", device="cpu", size=scene.width))
-    place = out / f"room-{scene.family}-{scene.seed}"
+    place = out / f"room-{scene.family}-{scene.width}-{scene.seed}"
     if not (place / "recording" / "recording.yaml").is_file():
         write_recording(Scene(scene), place / "recording")
     ws = pipeline.ingest(place / "recording" / "recording.yaml", place / "workspace")
     base(ws, stages)
     truth = read_truth(place / "recording")
     for seed in seeds:
-        name = f"simulator-{scene.family}-{scene.seed}-{seed}"
+        name = f"simulator-{scene.family}-{scene.width}-{scene.seed}-{seed}"
         if (out / "cells" / f"{name}.json").is_file():
             continue
         begun, cpu = time.monotonic(), time.process_time()
@@ -200,6 +200,7 @@ def main() -> None:
     parser.add_argument("--tuning", type=json.loads, default={}, help="settings of fine-tuning, as JSON")
     parser.add_argument("--family", default="new", help="of the simulated room")
     parser.add_argument("--room", type=int, default=1, help="seed of the simulated room")
+    parser.add_argument("--width", type=int, default=640, help="of the simulated pictures and of the detector's input")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the simulated recording")
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
@@ -212,7 +213,14 @@ def main() -> None:
             pets(out, arguments.size, seeds, rules, parts, arguments.tuning)
         if "simulator" in arguments.what:
             scene = SceneConfig(
-                family=arguments.family, seed=arguments.room, seconds=arguments.seconds, fps=5, views=3, people=5
+                family=arguments.family,
+                seed=arguments.room,
+                seconds=arguments.seconds,
+                fps=5,
+                views=3,
+                people=5,
+                width=arguments.width,
+                height=arguments.width * 9 // 16,
             )
             simulator(out, scene, seeds, arguments.tuning)
     print(shown.markdown(out / "cells"))

@@ -132,7 +132,8 @@ def count(
 
 def summed(parts: list[Counts], synchrony: float = float("nan")) -> Agreement:
     """The figures of several views together."""
-    total = Counts(*(sum(values) for values in zip(*parts, strict=True))) if parts else Counts(*[0] * len(Counts._fields))
+    nothing = Counts(*[0] * len(Counts._fields))
+    total = Counts(*(sum(values) for values in zip(nothing, *parts, strict=True)))
     return Agreement(
         sure=_share(total.sure_found, total.sure),
         accepted=_share(total.accepted_found, total.accepted),
