@@ -46,9 +46,11 @@ class Tally:
     pixels: list[int] = dataclasses.field(default_factory=list)
     visible: list[float] = dataclasses.field(default_factory=list)
     rule: list[str] = dataclasses.field(default_factory=list)
+    body: list[float] = dataclasses.field(default_factory=list)
     needless: list[float] = dataclasses.field(default_factory=list)
     masked: list[float] = dataclasses.field(default_factory=list)
     picture: int = 0
+    person: int = 0
 
     def add(self, view: HeadView, masks: pa.Table, rules: Iterable[str]) -> None:
         """Count one view."""
@@ -57,6 +59,9 @@ class Tally:
         self.pixels += [int(head.mask.sum()) for head in view.truth.pixels]
         self.visible += view.truth.visible.tolist()
         self.rule += list(rules)
+        bodies = head_coverage(view.truth.bodies, masks, view.size)
+        self.body += [bodies.pixels * sum(int(body.mask.sum()) for body in view.truth.bodies)]
+        self.person += sum(int(body.mask.sum()) for body in view.truth.bodies)
         area = _masked_pixels(masks, view)
         self.masked.append(area)
         self.needless.append(over_masking(view.truth.bodies, masks, view.size) * area)
@@ -72,9 +77,10 @@ class Tally:
         return int(keep.sum()), share, float((hidden[keep] >= WHOLE).mean())
 
     @property
-    def over(self) -> tuple[float, float]:
-        """Share of masked pixels that belong to nobody, and masked share of the pictures."""
-        return sum(self.needless) / max(sum(self.masked), 1), sum(self.masked) / self.picture
+    def over(self) -> tuple[float, float, float]:
+        """Share of masked pixels that belong to nobody, masked share of the pictures, and of persons' pixels."""
+        masked = sum(self.masked)
+        return sum(self.needless) / max(masked, 1), masked / self.picture, sum(self.body) / max(self.person, 1)
 
 
 def _masked_pixels(masks: pa.Table, view: HeadView) -> float:
@@ -130,7 +136,7 @@ def report(tallies: dict[str, Tally]) -> None:
         "of pictures",
     )
     print(f"\n| {' | '.join(names)} |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name, tally in tallies.items():
         seen = np.array(tally.visible) >= SEEN
         a, b = tally.row(seen), tally.row(np.ones(len(seen), bool))
@@ -201,7 +207,7 @@ def coco() -> None:
 
 @app.command()
 def caliscope(
-    work: Annotated[Path, typer.Option(help="Folder for the workspace and the releases; kept between runs.")],
+    work: Annotated[Path, typer.Argument(help="Folder for the workspace and the releases; kept between runs.")],
     preset: Annotated[str, typer.Option(help="Pose model; none: fall-back rules only.")] = "none",
 ) -> None:
     """A real recording of four views: faces that YuNet finds in releases with head and with body masks."""

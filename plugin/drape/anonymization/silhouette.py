@@ -15,11 +15,13 @@ Bools = NDArray[np.bool_]
 LEAST_SCORE = 0.3
 """Points below this score do not count."""
 
-NEEDED = (5, 6, 11, 12)
-"""Shoulders and hips: without all of them a pose is doubtful."""
+NEEDED = (5, 6)
+"""Shoulders: without both a pose is doubtful."""
 
 LIMBS = ((7, 9), (8, 10), (13, 15), (14, 16))
-"""Elbow and wrist, knee and ankle: of three of the four at least one point must be known."""
+"""Elbow and wrist, knee and ankle, left and right: of ``LEAST_LIMBS`` at least one point must be known."""
+
+LEAST_LIMBS = 2
 
 FILLED = 0.8
 """A grown hull that fills less than this share of the box's height or width leaves out a part of the person."""
@@ -58,7 +60,7 @@ def silhouettes(
     height = (boxes[has, 3] - boxes[has, 1]).astype(np.float64)
     grown = np.maximum(hull + (config.silhouette_margin * height)[:, None], heads[has])
     limbs = np.stack([known[:, list(limb)].any(axis=1) for limb in LIMBS]).sum(axis=0)
-    sound = known[:, list(NEEDED)].all(axis=1) & (limbs >= len(LIMBS) - 1) & np.isfinite(grown).all(axis=1)
+    sound = known[:, list(NEEDED)].all(axis=1) & (limbs >= LEAST_LIMBS) & np.isfinite(grown).all(axis=1)
     around[has] = np.where(sound[:, None], grown, heads[has])
     whole[has] = sound & _fills(grown, boxes[has])
     return around, whole
