@@ -134,6 +134,7 @@ def report(tallies: dict[str, Tally]) -> None:
         ">= 99 %",
         "of nobody",
         "of pictures",
+        "of persons",
     )
     print(f"\n| {' | '.join(names)} |")
     print("|---|---|---|---|---|---|---|---|---|---|")

@@ -8,7 +8,24 @@ from drape.config import StageConfig
 
 
 class HeadConfig(StageConfig):
-    """How heads are made from key points, and what happens where key points say too little."""
+    """How heads are made from key points, and what happens where key points say too little.
+
+    Chosen in six simulated rooms (``bench/head_chain.py``, ``TUNING``), reported on seven others by ``bench/heads.py``.
+
+    - ``point_sigma`` and ``doubtful_sigma`` are what the built-in pose model does (``python -m bench.heads sigma``):
+      errors on an axis of .011 m at scores above .9, .024 at .55, .039 at .35, .063 at .25; below ``min_score`` one
+      point in twenty is off by .2 m or more. Other models' scores are made comparable by their adapters.
+    - ``sure_score``: at least one point must be likelier right than not.
+    - ``widening`` and ``margin``: with 2 and .3 the regions hold 99 % of .955 of the heads that the built-in model finds
+      by points; a widening of 2.5 brings .963 for 9 % more area, 3 brings .972 for 19 %.
+    - ``certain_sigma``: of the built-in model's heads with a larger deviation one in ten lies .48 m off.
+    - ``time_sigma`` and ``box_sigma`` are what true heads do in boxes that jitter by 3 %: across .018 m after .08 s,
+      .026 after .18, .046 after .8; down .042 to .051, whatever the time.
+    - ``upper_share`` and ``upper_of_width``: heads of people seen from head to foot end above .24 of the height; the
+      rest is for people cut off by tables and by the edge, and for jitter.
+    - ``narrow``, ``wide``: of the boxes of standing people nine in ten are narrower than .64 of their height; lying
+      patients, on whom pose models often fail, have wider ones.
+    """
 
     min_score: float = Field(0.3, ge=0, le=1, description="Points below this score are not used")
     sure_score: float = Field(
