@@ -16,8 +16,8 @@ class HeadConfig(StageConfig):
       errors on an axis of .011 m at scores above .9, .024 at .55, .039 at .35, .063 at .25; below ``min_score`` one
       point in twenty is off by .2 m or more. Other models' scores are made comparable by their adapters.
     - ``sure_score``: at least one point must be likelier right than not.
-    - ``widening`` and ``margin``: with 2 and .3 the regions hold 99 % of .955 of the heads that the built-in model finds
-      by points; a widening of 2.5 brings .963 for 9 % more area, 3 brings .972 for 19 %.
+    - ``widening`` and ``margin``: with 2 and .3 the regions hold 99 % of .955 of the heads that the built-in model
+      finds by points; a widening of 2.5 brings .963 for 9 % more area, 3 brings .972 for 19 %.
     - ``certain_sigma``: of the built-in model's heads with a larger deviation one in ten lies .48 m off.
     - ``time_sigma`` and ``box_sigma`` are what true heads do in boxes that jitter by 3 %: across .018 m after .08 s,
       .026 after .18, .046 after .8; down .042 to .051, whatever the time.
