@@ -1,0 +1,89 @@
+"""What association costs: time per instant and memory by the length of a recording, 4 views of 10 persons.
+
+``python -m bench.cost_association lengths --hours 1 --hours 8``. Each length has a process of its own. Learning
+is timed apart; calibration, matching, identities and expected boxes are what an instant costs. Tables go to disk.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from drape import tables
+from drape.association import AssociationConfig, ViewBoxes, associate, from_tables, learn
+from drape.association.threads import one_thread
+from drape.pipeline.table_parts import writer
+
+from bench.retrieval_scenes import long_recording
+
+VIEWS, PEOPLE = 4, 10
+KINDS = {"pairs": tables.PAIRS, "identities": tables.IDENTITIES, "expected": tables.EXPECTED}
+
+app = typer.Typer(help=__doc__, add_completion=False)
+
+
+def resident(name: str) -> float:
+    """This process's resident memory in MiB, from Linux: ``VmRSS`` now, ``VmHWM`` at its highest."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+def forget_peak() -> None:
+    """From now on ``VmHWM`` counts anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def detections(hours: float, fps: float) -> list[ViewBoxes]:
+    """People who stroll on circles, seen in every view."""
+    views, _ = long_recording(hours, VIEWS, PEOPLE, fps)
+    return [from_tables(v.id, v.candidates, v.tracklets, v.size, v.frames) for v in views]
+
+
+@app.command()
+def lengths(
+    hours: Annotated[list[float] | None, typer.Option(help="Lengths of recordings.")] = None,
+    fps: Annotated[float, typer.Option(help="Instants per second.")] = 5.0,
+) -> None:
+    """Measure recordings of several lengths."""
+    print("| hours | instants | ms per instant | memory before, MiB | highest, MiB | detections, MiB | written, MiB |")
+    print("|---|---|---|---|---|---|---|")
+    for length in hours or [0.2, 1.0]:
+        command = [sys.executable, "-m", "bench.cost_association", "one", str(length), "--fps", str(fps)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        print(done.stdout.strip(), flush=True)
+
+
+@app.command(hidden=True)
+@one_thread
+def one(hours: float, fps: float = 5.0) -> None:
+    """Measure one recording in this process."""
+    config = AssociationConfig(seeds=2, steps=100, floor_steps=20, max_instants=300)
+    model, _ = learn(detections(min(hours, 0.2), fps), config)
+    views = detections(hours, fps)
+    size = sum(getattr(view, name).nbytes for view in views for name in ("frame", "index", "time", "boxes", "scores"))
+    instants = len(views[0].times())
+    forget_peak()
+    before = resident("VmRSS")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {kind: Path(folder) / f"{kind}.parquet" for kind in KINDS}
+        start = time.process_time()
+        with (
+            writer(paths["pairs"], KINDS["pairs"]) as pairs,
+            writer(paths["identities"], KINDS["identities"]) as identities,
+            writer(paths["expected"], KINDS["expected"]) as expected,
+        ):
+            add = {"pairs": pairs, "identities": identities, "expected": expected}
+            associate(views, config, model=model, write=lambda kind, part: add[kind](part))
+        spent = 1000 * (time.process_time() - start) / instants
+        written = sum(path.stat().st_size for path in paths.values()) / 2**20
+    columns = f"{spent:.2f} | {before:.0f} | {resident('VmHWM'):.0f} | {size / 2**20:.0f} | {written:.0f}"
+    print(f"| {hours:g} | {instants} | {columns} |")
+
+
+if __name__ == "__main__":
+    app()
