@@ -19,6 +19,8 @@ SAME = 0.5
 AGAIN = 0.3
 """IoU from which a box of the next frame goes on with one of this frame."""
 ACCEPTED = 0.5
+DOUBTED = -0.5
+"""Log-odds of the other views at which a person is no longer sure; where they know nothing they say about 0."""
 LOOKED_AT = 200
 """Frames of a view in which things at one place are looked for."""
 
@@ -157,7 +159,7 @@ def _sure(accepted: pa.Table, config: GuardConfig) -> NDArray[np.bool_]:
     seen = accepted.column("candidate").is_valid().to_numpy(zero_copy_only=False)
     copy = accepted.column("copy").to_numpy(zero_copy_only=False)
     views = accepted.column("over_views").fill_null(0.0).to_numpy()
-    return np.asarray((existence >= config.sure_existence) & seen & ~copy & (views >= 0))
+    return np.asarray((existence >= config.sure_existence) & seen & ~copy & (views > DOUBTED))
 
 
 def _continued(boxes: Boxes, seen: pa.Table, frames: NDArray[np.integer]) -> tuple[int, int]:
