@@ -1,179 +1,235 @@
-"""Which frames a detector learns from: spread over time, different from each other, the hard ones first."""
+"""Which frames a detector learns from: spread over views and time, all different, the hard ones before the easy."""
 
 from __future__ import annotations
 
-import cv2
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from drape.adaptation.config_labels import LabelConfig
-from drape.tables import CHOSEN, boxes_of, make
+from drape.adaptation.difference import Looks
+from drape.adaptation.marking import Marks
+from drape.boxes import Boxes, area
 
-HARD = "hard"
-VARIED = "varied"
-BACKGROUND = "background"
-REGULAR = "regular"
-"""Reasons for which a frame was chosen."""
+Bools = NDArray[np.bool_]
+Floats64 = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-_RETRIEVED = ("tracked", "associated", "reviewed")
-_GRID = (24, 16)
-_LIGHT = (16, 9)
-_HARD_BONUS = 0.5
+BACKGROUND, REVIEWED, RETRIEVED, CROWDED, LOW_SCORE, PERSONS, EVENLY = (
+    "background",
+    "reviewed",
+    "retrieved",
+    "crowded",
+    "low_score",
+    "persons",
+    "evenly",
+)
+POOL = 20
+"""Frames that are looked at for each one that is chosen, at most."""
+CELLS = 3
+"""Frames that are looked at in the least time between two chosen ones."""
+LOW = 0.5
+"""Detector's score below which a person counts as hard."""
+TOUCH = 0.2
+"""Share of the smaller box that two persons share where it is crowded."""
+CROWD = 12
+"""Persons of a frame among whom crowding is looked for: so many rows before and behind."""
+FIRST = 10.0
+"""What a curator has looked at is worth so much more."""
+APART = 0.5
+"""Difference from which on frames count as wholly different."""
 
-Array = NDArray[np.float64]
 
+class Seen(NamedTuple):
+    """What is known of one view.
 
-def chosen_frames(
-    view: str,
-    known: NDArray[np.int32],
-    labels: pa.Table,
-    candidates: pa.Table,
-    size: tuple[int, int],
-    glimpses: pa.Table,
-    quota: int,
-    config: LabelConfig,
-) -> pa.Table:
-    """The frames of one view to learn from, at most ``quota``, as ``CHOSEN``.
-
-    Args:
-        view: its id.
-        known: frames of which the detector could say something.
-        labels: ``LABELS`` of all its frames.
-        candidates: ``CANDIDATES`` of the view.
-        size: width and height of its frames.
-        glimpses: ``GLIMPSES`` of the view.
-        quota: most frames to choose.
-        config: settings.
+    Attributes:
+        frames: (F,) the frames of which the detector could say something, ascending.
+        times: (F,) their times in seconds.
+        marks: what its boxes are.
+        reviewed: frames that a curator has decided about.
+        glimpses: ``GLIMPSES``.
+        size: width and height.
     """
-    known = np.sort(known)
-    times = _times(known, labels, candidates, glimpses)
-    taught = labels.filter(pc.invert(labels.column("ignored"))) if labels.num_rows else labels
-    with_persons = np.intersect1d(known, np.unique(taught.column("frame").to_numpy()))
-    if config.rule != "weighted":
-        step = np.unique(np.linspace(0, len(with_persons) - 1, min(quota, len(with_persons))).round().astype(int))
-        picked = with_persons[step] if len(with_persons) else with_persons
-        return _table(view, picked, times, known, [REGULAR] * len(picked))
-    hard = _hardness(with_persons, taught)
-    thin = _thinned(with_persons, times[np.searchsorted(known, with_persons)], hard, config.least_gap_s)
-    looks = _looks(with_persons[thin], taught, size, glimpses)
-    order = _greedy(looks, hard[thin], quota, config)
-    picked = with_persons[thin][order]
-    reasons = [HARD if value > 0 else VARIED for value in hard[thin][order]]
-    empty = _empty(known, labels, candidates, config)
-    room = min(int(config.background * quota), max(0, quota - len(picked)) + int(config.background * len(picked)))
-    still = np.unique(np.linspace(0, len(empty) - 1, min(room, len(empty))).round().astype(int)) if len(empty) else []
-    nobody = empty[still] if len(empty) else empty
-    return _table(view, np.r_[picked, nobody], times, known, [*reasons, *[BACKGROUND] * len(nobody)])
+
+    frames: NDArray[np.int32]
+    times: Floats64
+    marks: Marks
+    reviewed: NDArray[np.int32]
+    glimpses: pa.Table
+    size: tuple[int, int]
 
 
-def _times(known: NDArray[np.int32], *tables: pa.Table) -> Array:
-    """(N,) time of each known frame, from whatever table says one, and in between by interpolation."""
-    frames = np.concatenate([table.column("frame").to_numpy() for table in tables])
-    seconds = np.concatenate([table.column("time").to_numpy() for table in tables])
-    if not len(frames):
-        return known.astype(np.float64)
-    at, first = np.unique(frames, return_index=True)
-    return np.interp(known, at, seconds[first])
+class Choice(NamedTuple):
+    """A chosen frame: its view, index, time, and why it was taken."""
+
+    view: str
+    frame: int
+    time: float
+    reason: str
 
 
-def _hardness(frames: NDArray[np.int32], taught: pa.Table) -> Array:
-    """(N,) how many persons of each frame a detector alone would hardly find."""
-    retrieved = pc.is_in(taught.column("source"), pa.array(_RETRIEVED)).to_numpy(zero_copy_only=False)
-    faint = taught.column("weight").to_numpy() < 1
-    value = retrieved + 0.25 * (faint & ~retrieved) * (1 - taught.column("weight").to_numpy())
-    at = np.searchsorted(frames, taught.column("frame").to_numpy())
-    inside = (at < len(frames)) & (frames[np.minimum(at, len(frames) - 1)] == taught.column("frame").to_numpy())
-    return np.bincount(at[inside], value[inside], minlength=len(frames)) if len(frames) else np.zeros(0)
+def choose(views: Mapping[str, Seen], config: LabelConfig) -> list[Choice]:
+    """Choose frames to learn from, and a share in which surely nobody is.
+
+    Views take turns, so that each gives as many as any other as long as it has different ones. Frames in which
+    something is only ignored teach nothing and are not taken.
+
+    Returns:
+        In the order of views and frames.
+    """
+    worth = {name: frame_worth(seen) for name, seen in views.items()}
+    spare = min(round(config.images * config.background), sum(int(w.empty.sum()) for w in worth.values()))
+    most = max(1, config.images - spare)
+    taught = _by_turns(views, {name: np.where(w.empty, 0.0, w.value) for name, w in worth.items()}, most, config)
+    persons = sum(len(rows) for rows in taught.values())
+    if persons == 0:
+        return []
+    share = min(round(persons * config.background / (1 - config.background)), config.images - persons)
+    empty = _by_turns(views, {name: np.where(w.empty, w.value, 0.0) for name, w in worth.items()}, share, config)
+    chosen = []
+    for name, seen in views.items():
+        rows = np.sort(np.concatenate([taught[name], empty[name]]).astype(np.int64))
+        chosen += [
+            Choice(name, int(seen.frames[k]), float(seen.times[k]), str(worth[name].reason[k])) for k in rows.tolist()
+        ]
+    return chosen
 
 
-def _thinned(frames: NDArray[np.int32], times: Array, hard: Array, gap: float) -> NDArray[np.int64]:
-    """Positions of frames at least ``gap`` seconds apart: the hardest first, then as they come."""
-    if gap <= 0:
-        return np.arange(len(frames))
-    taken: list[int] = []
-    seconds: list[float] = []
-    for place in np.lexsort((np.arange(len(frames)), -np.round(hard, 3))):
-        near = np.searchsorted(seconds, times[place])
-        before = near > 0 and times[place] - seconds[near - 1] < gap
-        after = near < len(seconds) and seconds[near] - times[place] < gap
-        if not (before or after):
-            seconds.insert(int(near), float(times[place]))
-            taken.append(int(place))
-    return np.sort(np.array(taken, np.int64))
+def choose_evenly(views: Mapping[str, Seen], config: LabelConfig) -> list[Choice]:
+    """Frames evenly in time, whatever is in them, as many of each view as of any other."""
+    counts = _shared({name: len(seen.frames) for name, seen in views.items()}, config.images)
+    chosen = []
+    for name, seen in views.items():
+        even = np.linspace(0, max(len(seen.times) - 1, 0), counts[name]).round().astype(np.int64)
+        chosen += [Choice(name, int(seen.frames[k]), float(seen.times[k]), EVENLY) for k in even.tolist()]
+    return chosen
 
 
-def _looks(frames: NDArray[np.int32], taught: pa.Table, size: tuple[int, int], glimpses: pa.Table) -> Array:
-    """What each frame looks like, (N, D): where people are, and the room's light at that time, both in shares."""
-    places = np.zeros((len(frames), _GRID[1], _GRID[0]))
-    scale = np.tile(np.array(_GRID) / np.array(size), 2)
-    at = taught.column("frame").to_numpy()
-    for place, frame in enumerate(frames):
-        rows = slice(np.searchsorted(at, frame), np.searchsorted(at, frame, "right"))
-        for x1, y1, x2, y2 in boxes_of(taught.slice(rows.start, rows.stop - rows.start)) * scale:
-            low = np.floor([x1, y1]).astype(int).clip(0)
-            high = np.ceil([x2, y2]).astype(int).clip(0)
-            places[place, low[1] : high[1], low[0] : high[0]] = 1
-    return np.concatenate([places.reshape(len(frames), -1), _light(frames, glimpses)], axis=1)
+class Worth(NamedTuple):
+    """(F,) per frame of a view: what it is worth to learn from (0: nothing), whether nobody is there for sure, and
+    what it is chosen for."""
+
+    value: Floats64
+    empty: Bools
+    reason: NDArray[np.str_]
 
 
-def _light(frames: NDArray[np.int32], glimpses: pa.Table) -> Array:
-    """(N, 144) the last glimpse before each frame, small, in [0, 1]."""
-    if not glimpses.num_rows:
-        return np.zeros((len(frames), _LIGHT[0] * _LIGHT[1]))
-    pictures = []
-    for picture in glimpses.column("picture"):
-        grey = cv2.imdecode(np.frombuffer(picture.as_py(), np.uint8), cv2.IMREAD_GRAYSCALE)
-        pictures.append(cv2.resize(grey, _LIGHT, interpolation=cv2.INTER_AREA).ravel() / 255)
-    at = np.searchsorted(glimpses.column("frame").to_numpy(), frames, "right") - 1
-    return np.array(pictures)[at.clip(0)]
+def frame_worth(seen: Seen) -> Worth:
+    """How much there is to learn in each frame: many persons, hard ones doubly, little that must be ignored."""
+    count = len(seen.frames)
+    marks = seen.marks.take(np.isin(seen.marks.frame, seen.frames))
+    row = np.searchsorted(seen.frames, marks.frame)
+    taught = marks.weight > 0
+    crowded, low = _crowded(marks, taught), taught & (marks.score < LOW)
+    hardness = marks.hard.astype(np.float64) + 0.5 * crowded + 0.5 * low
+
+    def total(values: NDArray[np.generic], where: Bools = taught) -> Floats64:
+        sums = np.bincount(row[where], values[where].astype(np.float64), minlength=count)
+        return np.asarray(sums, np.float64)
+
+    ignored = np.bincount(row[~taught], minlength=count)
+    persons = total(marks.weight * (1 + hardness))
+    value = np.sqrt(persons / (1.0 + 0.25 * ignored))
+    empty = np.bincount(row, minlength=count) == 0
+    reviewed = np.isin(seen.frames, seen.reviewed)
+    value = np.where(empty, 1.0, value) * np.where(reviewed, FIRST, 1.0)
+    kinds = [empty, reviewed, total(marks.hard) > 0, total(crowded) > 0, total(low) > 0]
+    reason = np.select(kinds, [BACKGROUND, REVIEWED, RETRIEVED, CROWDED, LOW_SCORE], PERSONS)
+    return Worth(value, empty, reason)
 
 
-def _greedy(looks: Array, hard: Array, quota: int, config: LabelConfig) -> NDArray[np.int64]:
-    """Positions of frames, each as different as can be from those before it; hard ones are preferred."""
-    count = len(looks)
-    bonus = _HARD_BONUS * hard / max(float(hard.max(initial=0)), 1e-9) if count else hard
-    jitter = np.random.default_rng(config.seed).random(count) * 1e-6
-    away = np.ones(count)
-    free = np.ones(count, bool)
-    taken: list[int] = []
-    while len(taken) < min(quota, count):
-        able = free & ((away >= config.least_novelty) | (hard >= 1))
-        if not able.any():
-            break
-        best = int(np.argmax(np.where(able, away + bonus + jitter, -1)))
-        taken.append(best)
-        free[best] = False
-        away = np.minimum(away, _apart(looks, looks[best]))
-    return np.sort(np.array(taken, np.int64))
+def _crowded(marks: Marks, taught: Bools) -> Bools:
+    """(N,) persons who share much of their box with another of the same frame."""
+    rows = np.flatnonzero(taught)
+    frame, boxes = marks.frame[rows], marks.boxes[rows]
+    out = np.zeros(len(taught), bool)
+    for step in range(1, min(CROWD, len(rows) - 1) + 1):
+        touch = (frame[step:] == frame[:-step]) & (_shared_part(boxes[step:], boxes[:-step]) > TOUCH)
+        out[rows[step:][touch]] = out[rows[:-step][touch]] = True
+    return out
 
 
-def _apart(looks: Array, other: Array) -> Array:
-    """(N,) how different frames are from another: the share of covered places that only one of them covers, plus how
-    much the light differs."""
-    split = _GRID[0] * _GRID[1]
-    ours, theirs = looks[:, :split], other[:split]
-    either = np.maximum(ours, theirs).sum(axis=1)
-    places = np.abs(ours - theirs).sum(axis=1) / np.maximum(either, 1)
-    return places + np.abs(looks[:, split:] - other[split:]).mean(axis=1)
+def _shared_part(a: Boxes, b: Boxes) -> NDArray[np.float32]:
+    """(N,) intersection of paired boxes over the smaller one."""
+    size = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0)
+    return np.asarray(size[:, 0] * size[:, 1] / np.maximum(np.minimum(area(a), area(b)), 1e-6), np.float32)
 
 
-def _empty(known: NDArray[np.int32], labels: pa.Table, candidates: pa.Table, config: LabelConfig) -> NDArray[np.int32]:
-    """Known frames in which nothing at all speaks for a person."""
-    strong = candidates.filter(pc.greater_equal(candidates.column("score"), config.ignore_score))
-    busy = np.union1d(labels.column("frame").to_numpy(), strong.column("frame").to_numpy())
-    return np.setdiff1d(known, busy)
+class _Picker:
+    """Takes frames of one view one after the other, each the most worth beside those taken before.
+
+    Worth counts by how far a frame is from those taken, in difference and in time. Frames that differ from one taken
+    by less than ``least_novelty``, or are nearer than ``least_gap_s``, are never taken.
+    """
+
+    def __init__(self, seen: Seen, value: Floats64, share: int, config: LabelConfig, rng: np.random.Generator) -> None:
+        self._config = config
+        value = np.asarray(value * (1 + 1e-3 * rng.random(len(value))), np.float64)
+        span = float(np.ptp(seen.times)) if len(seen.times) else 0.0
+        self._rows = _best_of_cells(seen.times, value, max(config.least_gap_s / CELLS, span / (POOL * max(share, 1))))
+        self._value: Floats64 = value[self._rows]
+        self._times = seen.times[self._rows]
+        self._stride = max(span / max(share, 1), 1e-9)
+        self._looks = Looks(seen.frames[self._rows], self._times, seen.marks, seen.glimpses, seen.size)
+        self._far: Floats64 = np.full(len(self._rows), np.inf)
+        self._later: Floats64 = np.full(len(self._rows), np.inf)
+
+    def take(self, count: int) -> list[int]:
+        """Up to ``count`` further frames, as rows of the view's frames; fewer if no different ones are left."""
+        taken = []
+        for _ in range(count):
+            score = self._value * (np.minimum(self._far / APART, 1) + np.minimum(self._later / self._stride, 1))
+            score[(self._far < self._config.least_novelty) | (self._later < self._config.least_gap_s)] = 0
+            best = int(np.argmax(score)) if len(score) else -1
+            if best < 0 or score[best] <= 0:
+                break
+            taken.append(int(self._rows[best]))
+            self._value[best] = 0
+            self._far = np.minimum(self._far, self._looks.to(best))
+            self._later = np.minimum(self._later, np.abs(self._times - self._times[best]))
+        return taken
 
 
-def _table(
-    view: str, frames: NDArray[np.int32], times: Array, known: NDArray[np.int32], reasons: list[str]
-) -> pa.Table:
-    order = np.argsort(frames, kind="stable")
-    return make(
-        CHOSEN,
-        view=[view] * len(frames),
-        frame=frames[order].astype(np.int32),
-        time=times[np.searchsorted(known, frames[order])] if len(frames) else np.zeros(0),
-        reason=[reasons[i] for i in order],
-    )
+def _by_turns(
+    views: Mapping[str, Seen], value: Mapping[str, Floats64], most: int, config: LabelConfig
+) -> dict[str, Ints]:
+    """Rows of each view's frames, at most ``most`` in all; what a view cannot give, the others do."""
+    share = -(-most // max(len(views), 1))
+    pickers = {
+        name: _Picker(seen, value[name], share, config, np.random.default_rng([config.seed, k]))
+        for k, (name, seen) in enumerate(views.items())
+    }
+    taken: dict[str, list[int]] = {name: [] for name in views}
+    active, left = list(views), most
+    while active and left > 0:
+        turn = [left // len(active) + (k < left % len(active)) for k in range(len(active))]
+        going = []
+        for name, count in zip(active, turn, strict=True):
+            found = pickers[name].take(count)
+            taken[name] += found
+            left -= len(found)
+            if len(found) == count:
+                going.append(name)
+        active = going
+    return {name: np.array(rows, np.int64) for name, rows in taken.items()}
+
+
+def _best_of_cells(times: Floats64, value: Floats64, length: float) -> Ints:
+    """The row of greatest value of each stretch of time, of those that are worth anything; ascending."""
+    cell = np.floor(times / length).astype(np.int64) if length > 0 else np.arange(len(times))
+    order = np.lexsort((-value, cell))
+    first = order[np.unique(cell[order], return_index=True)[1]]
+    return np.sort(first[value[first] > 0])
+
+
+def _shared(there: dict[str, int], total: int) -> dict[str, int]:
+    """As many of each as of any other, as far as there are, ``total`` in all."""
+    counts = dict.fromkeys(there, 0)
+    for before, name in enumerate(sorted(there, key=lambda name: there[name])):
+        counts[name] = min(there[name], total // (len(there) - before))
+        total -= counts[name]
+    return counts

@@ -1,186 +1,200 @@
-"""Pseudo labels: which boxes of a view teach a detector, how much each, and of which nothing is to be learned."""
+"""Pseudo labels of a recording: from persons to frames that teach a detector."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from drape.adaptation.choosing import chosen_frames
+from drape.adaptation.choosing import Choice, Seen, choose, choose_evenly
 from drape.adaptation.config_labels import LabelConfig
-from drape.adaptation.rival_labels import rival_labels
-from drape.boxes import Boxes, Floats, as_boxes, iou
-from drape.tables import CHOSEN, LABELS, box_columns, boxes_of, make
+from drape.adaptation.frames import by_frame
+from drape.adaptation.marking import REVIEWED, Marks, by_frames, joined, leftovers, mark_persons, misses
+from drape.adaptation.rival_labels import rival_marks
+from drape.adaptation.taught import LabelledFrame
+from drape.boxes import iou, nms
+from drape.errors import AdaptationError
+from drape.tables import CHOSEN, LABELS, MISSED, PERSONS, box_columns, boxes_of, empty, make
 
-GUESSED = "interpolated"
-REVIEWED = "reviewed"
-LEFT_OVER = "candidate"
-"""``source`` of an ignored region that is no person's: a candidate that no tracklet took up."""
+__all__ = ["LabelledFrame", "labelled_frames", "pseudo_labels"]
 
-_SAME = 0.5
-_STILL = 0.05
-"""A box whose middle strays by less than this share of its height does not move."""
+TWICE = 0.7
+"""Labels of a frame that overlap more are of one person."""
+SAME = 0.5
+"""An ignored region, or a curator's word that nobody is there, speaks of boxes that overlap it at least so much."""
+ACCEPTED = 0.5
 
+Tables = Mapping[str, pa.Table]
 
-class LabelledFrame(NamedTuple):
-    """What one picture teaches, in pixels of the upright frame.
-
-    ``boxes`` (N, 4) persons with ``weights`` (N,) in (0, 1]; ``ignored`` (M, 4): nothing is to be learned there.
-    """
-
-    view: str
-    frame: int
-    boxes: Boxes
-    weights: Floats
-    ignored: Boxes
+_NONE = Marks(
+    np.zeros(0, np.int32),
+    np.zeros((0, 4), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.str_),
+    np.zeros(0, np.float32),
+    np.zeros(0, bool),
+)
 
 
 def pseudo_labels(
-    persons: Mapping[str, pa.Table],
-    covered: Mapping[str, pa.Table],
-    candidates: Mapping[str, pa.Table],
+    persons: Tables,
+    covered: Tables,
+    candidates: Tables,
     sizes: Mapping[str, tuple[int, int]],
-    glimpses: Mapping[str, pa.Table],
+    glimpses: Tables,
     config: LabelConfig | None = None,
-    reviewed: Mapping[str, pa.Table] | None = None,
+    reviewed: Tables | None = None,
+    missed: Tables | None = None,
+    frames: Tables | None = None,
 ) -> tuple[pa.Table, pa.Table]:
-    """What a detector is to learn from a recording.
+    """Choose frames of a recording and say what is to be learned in each.
 
     Args:
-        persons: ``PERSONS`` by view id; frames that may not be learned from are left out of all tables by the caller.
-        covered: ``COVERED`` by view; frames that are not known are never chosen.
-        candidates: ``CANDIDATES`` by view.
-        sizes: width and height of each view in pixels.
-        glimpses: ``GLIMPSES`` by view: how much a view's picture changes with time.
+        persons: ``PERSONS`` per view.
+        covered: ``COVERED`` per view; only frames that are known there can be chosen.
+        candidates: ``CANDIDATES`` per view, of the detection that ``persons`` were made of, whole frames of it.
+        sizes: width and height per view.
+        glimpses: ``GLIMPSES`` per view.
         config: settings.
-        reviewed: persons a curator added, ``PERSONS`` by view.
+        reviewed: ``PERSONS`` per view that a curator decided: existence of at least .5, a person who is taught with
+            weight 1; below, nobody is there, and the place is background whatever was found.
+        missed: ``MISSED`` per view: places that are ignored.
+        frames: ``FRAMES`` per view; without it, times of frames are interpolated between those of the other tables.
 
     Returns:
-        ``LABELS`` and ``CHOSEN``, sorted by view and frame.
+        ``LABELS`` and ``CHOSEN``. Both are empty if there is no person to learn from.
+
+    Raises:
+        AdaptationError: nothing tells the time of a view's frames.
     """
     config = config or LabelConfig()
-    labels, chosen = [], []
-    for view in sorted(persons):
-        known = covered[view].column("frame").to_numpy()[covered[view].column("known").to_numpy(zero_copy_only=False)]
-        if config.rule == "weighted":
-            added = (reviewed or {}).get(view)
-            found = _of_view(view, persons[view], candidates[view], added, len(persons) > 1, config)
-        else:
-            found = rival_labels(view, persons[view], candidates[view], config)
-        quota = max(1, config.images // len(persons))
-        picked = chosen_frames(view, known, found, candidates[view], sizes[view], glimpses[view], quota, config)
-        kept = pc.is_in(found.column("frame"), picked.column("frame").combine_chunks())
-        labels.append(found.filter(kept))
-        chosen.append(picked)
-    return (
-        pa.concat_tables([LABELS.empty_table(), *labels]).combine_chunks(),
-        pa.concat_tables([CHOSEN.empty_table(), *chosen]).combine_chunks(),
-    )
+    views = {}
+    for name, found in persons.items():
+        words = (reviewed or {}).get(name, empty(PERSONS))
+        known = covered[name].filter(covered[name].column("known")).column("frame").to_numpy()
+        times = _times(name, known, frames, found, candidates[name], glimpses[name])
+        lost = (missed or {}).get(name, empty(MISSED))
+        marks = _marks(found, candidates[name], words, lost, glimpses[name], sizes[name], config)
+        decided = np.unique(words.column("frame").to_numpy())
+        views[name] = Seen(known, times, marks, decided, glimpses[name], sizes[name])
+    if config.rule != "weighted":
+        chosen = choose_evenly(views, config)
+        for name, seen in views.items():
+            taken = _frames_of(chosen, name)
+            marks = rival_marks(persons[name], candidates[name], taken, sizes[name], config)
+            views[name] = seen._replace(marks=marks)
+        return _tables(views, chosen, tidy=False)
+    return _tables(views, choose(views, config), tidy=True)
 
 
 def labelled_frames(labels: pa.Table, chosen: pa.Table) -> list[LabelledFrame]:
-    """Frame by frame what the tables teach; a chosen frame without labels is background.
-
-    Args:
-        labels, chosen: ``LABELS`` and ``CHOSEN``.
-    """
-    views = np.array(labels.column("view").to_pylist(), dtype=object)
-    frames = labels.column("frame").to_numpy()
-    boxes, weights = boxes_of(labels), labels.column("weight").to_numpy()
+    """``LABELS`` and ``CHOSEN`` frame by frame, in the order of ``chosen``; background frames have no boxes."""
+    view, frame = labels.column("view").to_numpy(zero_copy_only=False), labels.column("frame").to_numpy()
+    boxes, weight = boxes_of(labels), labels.column("weight").to_numpy()
     ignored = labels.column("ignored").to_numpy(zero_copy_only=False)
+    rows: dict[tuple[str, int], list[int]] = {}
+    for k, key in enumerate(zip(view.tolist(), frame.tolist(), strict=True)):
+        rows.setdefault(key, []).append(k)
     found = []
-    for view, frame in zip(chosen.column("view").to_pylist(), chosen.column("frame").to_pylist(), strict=True):
-        mine = (views == view) & (frames == frame)
-        taught = mine & ~ignored
-        found.append(LabelledFrame(view, frame, boxes[taught], weights[taught], boxes[mine & ignored]))
+    for name, index in zip(chosen.column("view").to_pylist(), chosen.column("frame").to_pylist(), strict=True):
+        mine = np.array(rows.get((name, index), []), np.int64)
+        taught, left = mine[~ignored[mine]], mine[ignored[mine]]
+        found.append(LabelledFrame(name, index, boxes[taught], weight[taught].astype(np.float32), boxes[left]))
     return found
 
 
-def _of_view(
-    view: str, persons: pa.Table, candidates: pa.Table, added: pa.Table | None, others: bool, config: LabelConfig
-) -> pa.Table:
-    """``LABELS`` of every frame of a view, by the weighted rule.
-
-    Args:
-        view: its id.
-        persons, candidates: its tables.
-        added: persons that a curator added.
-        others: whether there are other views that could have seen somebody.
-        config: settings.
-    """
-    existence = persons.column("existence").to_numpy().astype(np.float32)
-    boxes = boxes_of(persons)
-    doubtful = pc.equal(persons.column("source"), GUESSED).to_numpy(zero_copy_only=False)
-    doubtful |= persons.column("copy").to_numpy(zero_copy_only=False)
-    doubtful |= (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) < config.least_side
-    if others:
-        doubtful |= _still_and_alone(persons, boxes, config.still_s)
-    taught = (existence >= config.label_existence) & ~doubtful
-    kept = (existence >= config.ignore_existence) | taught
-    parts = [_rows(view, persons.filter(pa.array(kept)), np.where(taught, existence, 0)[kept])]
-    if added is not None and added.num_rows:
-        parts.append(_rows(view, added, np.ones(added.num_rows, np.float32)))
-    parts.append(_left_over(view, persons, candidates, config))
-    return pa.concat_tables(parts).sort_by("frame")
-
-
-def _rows(view: str, persons: pa.Table, weight: NDArray[np.float32]) -> pa.Table:
-    """Persons as ``LABELS``; of weight 0: ignored."""
-    return make(
-        LABELS,
-        view=[view] * persons.num_rows,
-        frame=persons.column("frame").combine_chunks(),
-        time=persons.column("time").combine_chunks(),
-        weight=weight.astype(np.float32),
-        ignored=weight == 0,
-        source=persons.column("source").combine_chunks(),
-        **box_columns(boxes_of(persons)),
-    )
-
-
-def _left_over(view: str, persons: pa.Table, candidates: pa.Table, config: LabelConfig) -> pa.Table:
-    """Candidates of some score that nobody weighed, as ignored regions."""
-    strong = candidates.filter(pc.greater_equal(candidates.column("score"), config.ignore_score))
-    boxes, frames = boxes_of(strong), strong.column("frame").to_numpy()
-    weighed, at = boxes_of(persons), persons.column("frame").to_numpy()
-    low, high = np.searchsorted(at, frames, "left"), np.searchsorted(at, frames, "right")
-    alone = np.array(
+def _marks(
+    persons: pa.Table,
+    candidates: pa.Table,
+    words: pa.Table,
+    lost: pa.Table,
+    glimpses: pa.Table,
+    size: tuple[int, int],
+    config: LabelConfig,
+) -> Marks:
+    """What all the boxes of a view are; a curator's come first and are the last word."""
+    yes = pc.greater_equal(words.column("existence"), ACCEPTED)
+    marks = by_frames(
         [
-            not (iou(boxes[i : i + 1], weighed[a:b]) >= _SAME).any()
-            for i, (a, b) in enumerate(zip(low, high, strict=True))
-        ],
-        bool,
+            mark_persons(persons, glimpses, size, config),
+            leftovers(candidates, persons, size, config),
+            misses(lost, size, config),
+        ]
     )
-    rest = strong.filter(pa.array(alone))
-    count = rest.num_rows
-    return make(
+    nobody = words.filter(pc.invert(yes))
+    marks = marks.take(~_spoken_of(marks, nobody))
+    told = words.filter(yes)
+    told = told.set_column(
+        told.schema.get_field_index("source"), "source", pa.array([REVIEWED] * len(told), pa.string())
+    )
+    return by_frames([mark_persons(told, glimpses, size, config), marks])
+
+
+def _spoken_of(marks: Marks, nobody: pa.Table) -> NDArray[np.bool_]:
+    """(N,) boxes that lie where a curator saw nobody."""
+    out = np.zeros(len(marks.frame), bool)
+    nobody = nobody.sort_by("frame")
+    where = boxes_of(nobody)
+    frames = np.unique(nobody.column("frame").to_numpy())
+    for mine, theirs in by_frame(frames, pa.table({"frame": marks.frame}), nobody):
+        out[mine] = (iou(marks.boxes[mine], where[theirs]) >= SAME).any(axis=1)
+    return out
+
+
+def _times(name: str, known: NDArray[np.integer], frames: Tables | None, *others: pa.Table) -> NDArray[np.float64]:
+    """(F,) times of frames."""
+    tables = [frames[name]] if frames is not None else list(others)
+    at = np.concatenate([table.column("frame").to_numpy() for table in tables])
+    when = np.concatenate([table.column("time").to_numpy() for table in tables]).astype(np.float64)
+    at, first = np.unique(at, return_index=True)
+    if len(known) == 0:
+        return np.zeros(0)
+    if len(at) < 2 and not np.isin(known, at).all():
+        raise AdaptationError(f"Nothing tells the times of the frames of {name}", "Run the detection again")
+    when = when[first]
+    times = np.interp(known, at, when)
+    if known[-1] > at[-1]:
+        step = (when[-1] - when[0]) / (at[-1] - at[0])
+        times = np.where(known > at[-1], when[-1] + (known - at[-1]) * step, times)
+    return np.asarray(times, np.float64)
+
+
+def _frames_of(chosen: list[Choice], view: str) -> NDArray[np.int32]:
+    return np.array([one.frame for one in chosen if one.view == view], np.int32)
+
+
+def _tidied(marks: Marks) -> Marks:
+    """One frame's boxes: no person twice, and nothing ignored where a person is taught."""
+    taught = np.flatnonzero(marks.weight > 0)
+    taught = np.sort(taught[nms(marks.boxes[taught], marks.weight[taught], TWICE)])
+    left = np.flatnonzero(marks.weight == 0)
+    over = iou(marks.boxes[left], marks.boxes[taught]) >= SAME
+    return marks.take(np.concatenate([taught, left[~over.any(axis=1)]]))
+
+
+def _tables(views: Mapping[str, Seen], chosen: list[Choice], tidy: bool) -> tuple[pa.Table, pa.Table]:
+    parts, names, times = [], [], []
+    for name, seen in views.items():
+        mine = [one for one in chosen if one.view == name]
+        spans = by_frame(_frames_of(chosen, name), pa.table({"frame": seen.marks.frame}))
+        for one, (rows,) in zip(mine, spans, strict=True):
+            marks = seen.marks.take(np.arange(rows.start, rows.stop))
+            parts.append(_tidied(marks) if tidy else marks)
+            names += [name] * len(parts[-1].frame)
+            times += [one.time] * len(parts[-1].frame)
+    marks = joined([_NONE, *parts])
+    labels = make(
         LABELS,
-        view=[view] * count,
-        frame=rest.column("frame").combine_chunks(),
-        time=rest.column("time").combine_chunks(),
-        weight=np.zeros(count, np.float32),
-        ignored=np.ones(count, bool),
-        source=[LEFT_OVER] * count,
-        **box_columns(as_boxes(boxes[alone])),
+        view=names,
+        frame=marks.frame,
+        time=np.array(times, np.float64),
+        **box_columns(marks.boxes),
+        weight=marks.weight,
+        ignored=marks.weight == 0,
+        source=marks.source.tolist(),
     )
-
-
-def _still_and_alone(persons: pa.Table, boxes: Boxes, seconds: float) -> NDArray[np.bool_]:
-    """Rows of tracklets that never move for at least ``seconds`` and that no other view speaks for, shape (N,)."""
-    tracklets, index = np.unique(persons.column("tracklet").to_numpy(), return_inverse=True)
-    times = persons.column("time").to_numpy()
-    support = persons.column("over_views").to_numpy(zero_copy_only=False).astype(np.float64)
-    found = np.zeros(len(tracklets), bool)
-    for k in range(len(tracklets)):
-        mine = index == k
-        middles = (boxes[mine, :2] + boxes[mine, 2:]) / 2
-        strays = np.ptp(np.percentile(middles, [5, 95], axis=0), axis=0).max()
-        height = float(np.median(boxes[mine, 3] - boxes[mine, 1]))
-        heard = support[mine]
-        spoken_for = np.isfinite(heard).any() and float(np.nanmean(heard)) > 0
-        found[k] = np.ptp(times[mine]) >= seconds and strays < _STILL * height and not spoken_for
-    return found[index]
+    view, frame, time, reason = zip(*chosen, strict=True) if chosen else ((), (), (), ())
+    return labels, make(CHOSEN, view=view, frame=frame, time=time, reason=reason)
