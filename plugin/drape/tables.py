@@ -165,9 +165,9 @@ POSES = pa.schema(
         pa.field("outside", pa.list_(pa.bool_()), nullable=False),
     ]
 )
-"""Key points of persons, one row per person and frame: ``index`` is the row of the person within its frame in
-``PERSONS``. 133 points in the order of COCO-WholeBody, or the first 17 of them; pixels of the upright frame, scores in
-[0, 1], and ``outside``: the point lies outside the person's box."""
+"""Key points of persons, one row per person and frame: ``index`` is the row of the person within its frame, of
+``PERSONS`` and then those a curator added. 133 points in the order of COCO-WholeBody, or the first 17 of them; pixels
+of the upright frame (NaN: unknown), scores in [0, 1], and ``outside``: the point is unknown or outside the box."""
 
 HEAD_RULES = ("key_points", "over_time", "over_views", "upper_box", "whole_box")
 
