@@ -13,13 +13,12 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from drape import tables
-from drape.association import AssociationConfig, ViewBoxes, associate, from_tables, learn
+from drape.association import AssociationConfig, ViewBoxes, associate, learn, plain
 from drape.association.threads import one_thread
 from drape.pipeline.table_parts import writer
-
-from bench.retrieval_scenes import long_recording
 
 VIEWS, PEOPLE = 4, 10
 KINDS = {"pairs": tables.PAIRS, "identities": tables.IDENTITIES, "expected": tables.EXPECTED}
@@ -39,9 +38,19 @@ def forget_peak() -> None:
 
 
 def detections(hours: float, fps: float) -> list[ViewBoxes]:
-    """People who stroll on circles, seen in every view."""
-    views, _ = long_recording(hours, VIEWS, PEOPLE, fps)
-    return [from_tables(v.id, v.candidates, v.tracklets, v.size, v.frames) for v in views]
+    """People who stroll on circles, each seen and tracked in every view."""
+    count = round(hours * 3600 * fps)
+    rng = np.random.default_rng(0)
+    frame, person = np.repeat(np.arange(count), PEOPLE), np.tile(np.arange(PEOPLE), count)
+    phase = rng.uniform(0, 6, PEOPLE)[person] + frame / fps * rng.uniform(0.05, 0.2, PEOPLE)[person]
+    views = []
+    for v in range(VIEWS):
+        x = 640 + 450 * np.cos(phase + v) + rng.normal(0, 2, len(frame))
+        y = 300 + 150 * np.sin(phase + v) + rng.normal(0, 2, len(frame))
+        boxes = np.stack([x, y, x + 60, y + 160], axis=1)
+        score, times = np.clip(rng.normal(0.7, 0.15, len(frame)), 0.1, 0.99), np.arange(count) / fps
+        views.append(plain(f"view{v + 1}", frame, times[frame], boxes, score, person, (1280, 720), times))
+    return views
 
 
 @app.command()
