@@ -13,7 +13,7 @@ from drape.boxes import as_boxes
 from drape.errors import WorkspaceError
 from drape.pose.head_config import HeadConfig
 from drape.pose.head_fit import centres
-from drape.pose.head_points import points_of, scale_of, stance_of
+from drape.pose.head_points import SHARED, points_of, scale_of, stance_of
 from drape.pose.head_shape import DIRECTIONS, corners, rectangles
 from drape.pose.heads import head_regions, heads_of_views
 from drape.simulator import FrameTruth
@@ -320,7 +320,9 @@ def test_the_stated_deviation_is_that_of_the_centres(room: Room) -> None:
         points = points_of(poses, np.arange(persons.num_rows), CONFIG)
         boxes = tables.boxes_of(persons)
         scale = scale_of(points, boxes)[0]
-        error = rng.normal(0, 0.02, points.xy.shape) * (scale[:, None] * points.known)[..., None]
+        own, common = rng.normal(0, 0.02, points.xy.shape), rng.normal(0, 0.02, (len(boxes), 1, 2))
+        error = np.sqrt(1 - SHARED) * own + np.sqrt(SHARED) * common
+        error *= (scale[:, None] * points.known)[..., None]
         noisy = points._replace(xy=points.xy + error, sigma=np.where(points.known, 0.02, np.inf))
         scale = scale_of(noisy, boxes)[0]
         found = centres(noisy, scale, stance_of(noisy, scale, CONFIG))
