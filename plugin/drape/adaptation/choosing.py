@@ -27,7 +27,7 @@ BACKGROUND, REVIEWED, RETRIEVED, CROWDED, LOW_SCORE, PERSONS, EVENLY = (
     "persons",
     "evenly",
 )
-POOL = 20
+POOL = 8
 """Frames that are looked at for each one that is chosen, at most."""
 CELLS = 3
 """Frames that are looked at in the least time between two chosen ones."""

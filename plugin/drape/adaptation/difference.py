@@ -41,6 +41,7 @@ class Looks:
         taught = marks.take((marks.weight > 0) & np.isin(marks.frame, frames))
         row = np.searchsorted(frames, taught.frame)
         np.maximum.at(self._places, row, laid(taught.boxes, size))
+        self._covered = self._places.sum(axis=1)
         self._seen, self._grey = _greys(times, glimpses)
 
     def __len__(self) -> int:
@@ -54,7 +55,7 @@ class Looks:
         """
         mine = self._places[k]
         common = np.minimum(self._places, mine).sum(axis=1)
-        all_of = np.maximum(self._places, mine).sum(axis=1)
+        all_of = self._covered + self._covered[k] - common
         moved = 1 - np.divide(common, all_of, out=np.ones_like(common), where=all_of > 0)
         if not len(self._grey):
             return np.asarray(moved, np.float32)
