@@ -95,7 +95,7 @@ def adapt(
             held.enter_context(ws.locked())
         watch = Stopwatch()
         bases = [_base_room(ws, stages, progress) for ws in workspaces]
-        stamp = _stamp(bases, config, stages)
+        stamp = _stamp(workspaces, bases, config, stages)
         known = _finished(workspaces, models, config.name, stamp)
         if known is not None:
             return known
@@ -122,10 +122,6 @@ def _base_room(ws: Workspace, stages: PipelineConfig, progress: Progress) -> Wor
     """The recording as the base detector sees it, all stages run."""
     room = beside(ws, "base")
     seed(room, ws)
-    for view in ws.recording.views:
-        reviewed = ws.path("reviewed", view.id)
-        if reviewed.is_file():
-            tables.write(ws.reviewed(view.id), room.path("reviewed", view.id))
     detect(room, stages.detection, progress)
     all_stages(room, stages, progress)
     return room
@@ -217,13 +213,15 @@ def _public(config: AdaptationConfig) -> dict[str, Any]:
     return values
 
 
-def _stamp(bases: Sequence[Workspace], config: AdaptationConfig, stages: PipelineConfig) -> str:
+def _stamp(
+    homes: Sequence[Workspace], bases: Sequence[Workspace], config: AdaptationConfig, stages: PipelineConfig
+) -> str:
     """What the whole loop depends on."""
     inputs: dict[str, str] = {}
-    for number, base in enumerate(bases):
+    for number, (home, base) in enumerate(zip(homes, bases, strict=True)):
         for view in (v.id for v in base.recording.views):
             for kind in ("candidates", "persons", "covered", "reviewed"):
-                path = base.path(kind, view)
+                path = (home if kind == "reviewed" else base).path(kind, view)
                 inputs[f"{number}/{kind}/{view}"] = tables.sha256(path) if path.is_file() else ""
     inputs |= {f"folder/{name}": value for name, value in _folders(config).items()}
     inputs["detection"] = digest("detection", stages.detection, {})

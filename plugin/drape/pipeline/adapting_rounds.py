@@ -103,7 +103,8 @@ def run_round(site: Site, number: int, teachers: Sequence[Workspace], progress: 
     """
     config = site.config
     folder = site.homes[0].root / "adapt" / f"round-{number}"
-    taught = [label(room, part.learned, config) for room, part in zip(teachers, site.splits, strict=True)]
+    learned = zip(teachers, site.homes, site.splits, strict=True)
+    taught = [label(room, part.learned, config, home) for room, home, part in learned]
     training = teach(site.bases, taught, folder / "training", progress)
     tuning = config.tuning.model_copy(update={"seed": config.tuning.seed + number - 1})
     out = folder / f"tuned-{_stamp(site, training, tuning)[:16]}"

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from drape.adaptation.config import AdaptationConfig
 from drape.adaptation.frames import held_out, only
 from drape.adaptation.labels import LabelledFrame, labelled_frames, pseudo_labels
-from drape.adaptation.training_set import TrainingSet, write_training_set
+from drape.adaptation.training_set import TrainingSet, chosen_pictures, write_training_set
 from drape.errors import AdaptationError
-from drape.media import read_frames
 from drape.pipeline.workspace import Workspace, write_text
 from drape.progress import Progress
 
@@ -48,8 +47,16 @@ def split(base: Workspace, config: AdaptationConfig) -> Split:
     return found
 
 
-def label(room: Workspace, frames: Frames, config: AdaptationConfig) -> tuple[pa.Table, pa.Table]:
+def label(
+    room: Workspace, frames: Frames, config: AdaptationConfig, home: Workspace | None = None
+) -> tuple[pa.Table, pa.Table]:
     """Pseudo labels from the persons of a room, in these frames only.
+
+    Args:
+        room: whose persons are learned from.
+        frames: of each view.
+        config: settings.
+        home: the workspace that holds what curators have decided; the room itself if it is not another's.
 
     Returns:
         ``LABELS`` and ``CHOSEN`` of the recording.
@@ -62,7 +69,9 @@ def label(room: Workspace, frames: Frames, config: AdaptationConfig) -> tuple[pa
         sizes={v.id: (v.width, v.height) for v in views},
         glimpses={v.id: only(room.read("glimpses", v.id), frames[v.id]) for v in views},
         config=config.labels,
-        reviewed={v.id: only(room.reviewed(v.id), frames[v.id]) for v in views},
+        reviewed={v.id: only((home or room).reviewed(v.id), frames[v.id]) for v in views},
+        missed={v.id: only(room.missed(v.id), frames[v.id]) for v in views},
+        frames={v.id: room.frames(v.id) for v in views},
     )
 
 
@@ -111,24 +120,8 @@ def labels_digest(taught: Sequence[tuple[pa.Table, pa.Table]]) -> str:
 def _pictures(
     rooms: Sequence[Workspace], taught: Sequence[tuple[pa.Table, pa.Table]], progress: Progress
 ) -> Iterator[tuple[LabelledFrame, NDArray[np.uint8]]]:
-    """Chosen frames with their pictures, decoded view by view; views of several recordings are told apart."""
-    total = sum(chosen.num_rows for _, chosen in taught)
-    done = 0
-    for number, (room, (labels, chosen)) in enumerate(zip(rooms, taught, strict=True), start=1):
-        wanted: dict[str, dict[int, LabelledFrame]] = {}
-        for frame in labelled_frames(labels, chosen):
-            wanted.setdefault(frame.view, {})[frame.frame] = frame
-        for view in room.recording.views:
-            frames = wanted.get(view.id, {})
-            if not frames:
-                continue
-            last = max(frames)
-            for picture in read_frames(view, min(frames)):
-                if picture.index in frames:
-                    lesson = frames[picture.index]
-                    name = lesson.view if len(rooms) == 1 else f"r{number}-{lesson.view}"
-                    yield lesson._replace(view=name), picture.image
-                    done += 1
-                    progress(done, total, f"write pictures of {view.id}")
-                if picture.index >= last:
-                    break
+    """Chosen frames with their pictures; views of several recordings are told apart."""
+    for number, (room, pair) in enumerate(zip(rooms, taught, strict=True), start=1):
+        for lesson, picture in chosen_pictures(room.recording.views, labelled_frames(*pair), progress):
+            name = lesson.view if len(rooms) == 1 else f"r{number}-{lesson.view}"
+            yield lesson._replace(view=name), picture
