@@ -199,9 +199,14 @@ def lamp(labels: pa.Table, chosen: pa.Table) -> pa.Table:
     return pa.concat_tables([labels, added])
 
 
-@pytest.mark.parametrize("poison", [empty, lamp])
+# A thing is learned more slowly than it is to see nothing.
+@pytest.mark.parametrize(("poison", "steps"), [(empty, 24), (lamp, 56)], ids=["empty", "lamp"])
 def test_poisoned_labels_end_in_a_rollback(
-    poison: Callable[[pa.Table, pa.Table], pa.Table], base: Workspace, fresh: Workspace, monkeypatch: pytest.MonkeyPatch
+    poison: Callable[[pa.Table, pa.Table], pa.Table],
+    steps: int,
+    base: Workspace,
+    fresh: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     true = adapting_rounds.label
 
@@ -210,7 +215,9 @@ def test_poisoned_labels_end_in_a_rollback(
         return poison(labels, chosen), chosen
 
     monkeypatch.setattr(adapting_rounds, "label", poisoned)
-    found = adapt([fresh], fresh.root / "models-of-site", CONFIG, STAGES)
+    tuning = CONFIG.tuning.model_copy(update={"steps": steps})
+    config = CONFIG.model_copy(update={"tuning": tuning})
+    found = adapt([fresh], fresh.root / "models-of-site", config, STAGES)
     assert found.best == 0
     assert found.model is None
     assert not (fresh.root / "models-of-site").exists()
