@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pyarrow as pa
 import typer
 from drape import tables
 from drape.association import AssociationConfig, ViewBoxes, associate, learn, plain
@@ -59,8 +60,11 @@ def lengths(
     fps: Annotated[float, typer.Option(help="Instants per second.")] = 5.0,
 ) -> None:
     """Measure recordings of several lengths."""
-    print("| hours | instants | ms per instant | memory before, MiB | highest, MiB | detections, MiB | written, MiB |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| hours | instants | ms per instant | memory before, MiB | highest, MiB | detections, MiB | written, MiB |"
+        " pairs, expected boxes per instant |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for length in hours or [0.2, 1.0]:
         command = [sys.executable, "-m", "bench.cost_association", "one", str(length), "--fps", str(fps)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -71,7 +75,7 @@ def lengths(
 @one_thread
 def one(hours: float, fps: float = 5.0) -> None:
     """Measure one recording in this process."""
-    config = AssociationConfig(seeds=2, steps=100, floor_steps=20, max_instants=300)
+    config = AssociationConfig(seeds=2, steps=600, floor_steps=20, max_instants=300)
     model, _ = learn(detections(min(hours, 0.2), fps), config)
     views = detections(hours, fps)
     size = sum(getattr(view, name).nbytes for view in views for name in ("frame", "index", "time", "boxes", "scores"))
@@ -87,10 +91,17 @@ def one(hours: float, fps: float = 5.0) -> None:
             writer(paths["expected"], KINDS["expected"]) as expected,
         ):
             add = {"pairs": pairs, "identities": identities, "expected": expected}
-            associate(views, config, model=model, write=lambda kind, part: add[kind](part))
+            rows = dict.fromkeys(add, 0)
+
+            def write(kind: str, part: pa.Table) -> None:
+                rows[kind] += part.num_rows
+                add[kind](part)
+
+            associate(views, config, model=model, write=write)
         spent = 1000 * (time.process_time() - start) / instants
         written = sum(path.stat().st_size for path in paths.values()) / 2**20
     columns = f"{spent:.2f} | {before:.0f} | {resident('VmHWM'):.0f} | {size / 2**20:.0f} | {written:.0f}"
+    columns += f" | {rows['pairs'] / instants:.0f}, {rows['expected'] / instants:.0f}"
     print(f"| {hours:g} | {instants} | {columns} |")
 
 
