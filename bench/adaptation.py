@@ -170,13 +170,14 @@ def simulator(out: Path, scene: SceneConfig, seeds: list[int], tuning: dict[str,
                 rooms[f"{number} {'alone' if kind == 'alone' else 'with the base'}"] = Workspace.open(path)
         rows = {}
         for label, room in sorted(rooms.items()):
-            boxes = {v: room.candidates(v) for v in truth.views}
-            people = {v: room.persons(v) for v in truth.views} if room.has("tracklets") else None
+            boxes = {v: shown.without_excused(room.candidates(v), truth, v) for v in truth.views}
+            people = None
+            if room.has("tracklets"):
+                people = {v: shown.without_excused(room.persons(v), truth, v) for v in truth.views}
             rows[label] = shown.room_figures({v: truth.wanted(v) for v in truth.views}, boxes, people)
         spent = {"cpu": round(time.process_time() - cpu), "wall": round(time.monotonic() - begun)}
         told = {"rounds": found.rounds, "best": found.best, "reasons": found.reasons, **spent}
         save(out, name, {"scene": scene.model_dump(mode="json"), "seed": seed, "rows": rows, **told})
-        shutil.rmtree(mine.root)
 
 
 def save(out: Path, name: str, content: dict[str, Any]) -> None:

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from drape import tables
-from drape.boxes import Boxes, Floats
+from drape.boxes import Boxes, Floats, iou
 from drape.evaluation.detection import average_precision, curve, detection, hits, recall_at_precision
 from drape.evaluation.truth import between, read_truth
+from drape.simulator.export_read import RecordingTruth, visible_boxes
 from numpy.typing import NDArray
 
 from bench.datasets import shared
 
 PRECISION = 0.9
+SAME = 0.5
 HARD_SCORE = 0.5
 """Hard cases: persons without a base box of this score at IoU .5."""
 
@@ -70,6 +72,29 @@ def room_figures(
         "accepted recall": accepted.recall,
         "accepted precision": accepted.precision,
     }
+
+
+def without_excused(found: pa.Table, truth: RecordingTruth, view: str) -> pa.Table:
+    """Without boxes on somebody who is not asked for: the patient, reflections, pictures, who is hardly seen.
+
+    They count neither for nor against.
+    """
+    wanted, everybody = truth.wanted(view), truth.persons(view)
+    asked = set(zip(wanted.column("frame").to_pylist(), wanted.column("id").to_pylist(), strict=True))
+    keys = zip(everybody.column("frame").to_pylist(), everybody.column("person").to_pylist(), strict=True)
+    others = everybody.filter(pa.array([key not in asked for key in keys], pa.bool_()))
+    whole = tables.boxes_of(others)
+    seen = np.nan_to_num(visible_boxes(others))
+    boxes, kept = tables.boxes_of(found), np.ones(len(found), bool)
+    target, at = tables.boxes_of(wanted), found.column("frame").to_numpy()
+    for frame in np.unique(at):
+        rows = np.flatnonzero(at == frame)
+        here = others.column("frame").to_numpy() == frame
+        there = wanted.column("frame").to_numpy() == frame
+        unasked = iou(boxes[rows], np.concatenate([whole[here], seen[here]])).max(axis=1, initial=0)
+        right = iou(boxes[rows], target[there]).max(axis=1, initial=0)
+        kept[rows] = (unasked < SAME) | (right >= SAME)
+    return found.filter(pa.array(kept))
 
 
 def _by_existence(persons: pa.Table) -> pa.Table:
