@@ -3,6 +3,7 @@
 ``python -m bench.retrieval mvor``: recall at precision on MVOR days 1-3, single instants, no tracking.
 ``python -m bench.retrieval pets``: persons found in PETS view 1, frames 1-400, with and without view 2, and the risk.
 ``python -m bench.retrieval simulator``: the same in simulated operating rooms with a stand-in for the detector.
+``python -m bench.retrieval risk``: the risk in longer simulated recordings, by tenth and by reason.
 ``python -m bench.retrieval cost``: milliseconds per instant, and memory by length, for 4 views x 10 persons.
 """
 
@@ -26,8 +27,10 @@ from drape.retrieval import RetrievalView, Retrieved, retrieve, untracked
 from drape.tracking import track_view
 
 from bench import datasets, retrieval_risk
+from bench.retrieval_known import association
+from bench.retrieval_long import long_recording
 from bench.retrieval_rules import accept_all
-from bench.retrieval_scenes import long_recording, simulated
+from bench.retrieval_scenes import StandIn, people, simulated
 
 PRECISIONS = (0.90, 0.85, 0.80, 0.75)
 REPEAT_IOU = 0.6
@@ -78,26 +81,49 @@ def pets(seeds: Seeds = "0", plot: Plot = None) -> None:
         points.append(_found(truth, out.persons["view1"]))
         parts.append(_risk(truth, out, views[0]))
     _point("retrieval with view 2", points)
-    retrieval_risk.show("PETS, one view", [_risk(truth, alone, views[0])])
+    retrieval_risk.show("PETS, one view", [_risk(truth, alone, views[0])], _named(plot, "one"))
     retrieval_risk.show("PETS, two views", parts, plot)
 
 
 @app.command()
 def simulator(seeds: Seeds = "1,2", seconds: float = 60, plot: Plot = None) -> None:
-    """Simulated operating rooms: three views, five persons."""
+    """Simulated operating rooms: three views, five persons; the association is learned."""
     before, after, one, all_ = [], [], [], []
     for seed in _numbers(seeds):
-        views, truth = simulated(seed, seconds)
-        out = _together(views, seed)
-        for view, true in zip(views, truth, strict=True):
+        made = simulated(people(seed, seconds), StandIn(), seed)
+        out = _together(made.views, seed)
+        for view, true, bare in zip(made.views, made.truth, made.barely, strict=True):
             before.append(detection(true, accepted(view.tracklets)))
             after.append(detection(true, accepted(out.persons[view.id])))
-            one.append(_risk(true, retrieve([view]), view, None))
-            all_.append(_risk(true, out, view, None))
+            one.append(_risk(true, retrieve([view]), view, None, bare))
+            all_.append(_risk(true, out, view, None, bare))
     _point("tracking alone", [_sum(before)])
     _point("retrieval with three views", [_sum(after)])
     retrieval_risk.show("simulator, one view", one)
     retrieval_risk.show("simulator, three views", all_, plot)
+
+
+@app.command()
+def risk(
+    rooms: Annotated[str, typer.Option(help="Rooms, as family:seed:seconds:views:people, separated by commas.")] = (
+        "source:201:600:3:5"
+    ),
+    shifts: Annotated[str, typer.Option(help="Log-odds that the detectors' scores are shifted by.")] = "0,1.5",
+    plot: Plot = None,
+) -> None:
+    """Risk in longer simulated recordings; the association is made from the truth, with errors."""
+    one, all_ = [], []
+    for room in rooms.split(","):
+        family, seed, seconds, views, count = room.split(":")
+        walk = people(int(seed), float(seconds), family, int(views), int(count))
+        for number, shift in enumerate(float(s) for s in shifts.split(",")):
+            made = simulated(walk, StandIn(shift=shift), int(seed) + number)
+            out = retrieve(made.views, *association(made, 1.0, number))
+            for view, true, bare in zip(made.views, made.truth, made.barely, strict=True):
+                one.append(_risk(true, retrieve([view]), view, None, bare))
+                all_.append(_risk(true, out, view, None, bare))
+    retrieval_risk.show("simulator, one view", one, _named(plot, "one"))
+    retrieval_risk.show("simulator, all views", all_, plot)
 
 
 @app.command()
@@ -199,12 +225,20 @@ def _sum(parts: Sequence[Detection]) -> Detection:
 
 
 def _risk(
-    truth: pa.Table, out: Retrieved, view: RetrievalView, frames: int | None = PETS_FRAMES
+    truth: pa.Table,
+    out: Retrieved,
+    view: RetrievalView,
+    frames: int | None = PETS_FRAMES,
+    barely: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> retrieval_risk.Outcome:
     times = view.frames.column("time").to_numpy()[:frames]
     stop = len(times)
     persons, missed = between(out.persons[view.id], 0, stop), between(out.missed[view.id], 0, stop)
-    return retrieval_risk.outcome(truth, persons, missed, times)
+    return retrieval_risk.outcome(truth, persons, missed, times, barely)
+
+
+def _named(plot: Path | None, what: str) -> Path | None:
+    return None if plot is None else plot.with_stem(f"{plot.stem}-{what}")
 
 
 def _line(name: str, values: Sequence[Sequence[float]]) -> None:

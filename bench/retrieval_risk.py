@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from drape.boxes import Boxes, iou
 from drape.evaluation.matching import match
 from drape.evaluation.truth import accepted
 from drape.tables import boxes_of
 from numpy.typing import NDArray
 
-NEAR = 0.5
-"""A guess is right if the middle of a missed person's box is nearer than this, in heights of that person."""
+NEAR_IOU = 0.3
+"""A guess is right if it overlaps a missed person this much; a person makes one guess of his frame right."""
 BINS = 10
 TOP = 0.05
 
@@ -24,53 +25,80 @@ class Outcome:
     """Guesses of one view and what became of them.
 
     Attributes:
-        probability, right: (G,) of each guess, and whether a person was missed near it.
+        probability, right, reason: (G,) of each guess that counts, whether a person was missed there, and why guessed.
+        unclear: (G0,) of all guesses handed in, those that lie on somebody barely visible: they count neither way.
         risk, missed: (S,) per second: the sum of probabilities, and missed person-frames.
-        guessed: how many of the missed person-frames have a guess near them.
+        guessed: how many of the missed person-frames have a guess.
     """
 
     probability: NDArray[np.float64]
     right: NDArray[np.bool_]
+    reason: NDArray[np.str_]
+    unclear: NDArray[np.bool_]
     risk: NDArray[np.float64]
     missed: NDArray[np.int64]
     guessed: int
 
 
-def outcome(truth: pa.Table, persons: pa.Table, missed: pa.Table, times: NDArray[np.float64]) -> Outcome:
+def outcome(
+    truth: pa.Table,
+    persons: pa.Table,
+    missed: pa.Table,
+    times: NDArray[np.float64],
+    barely: tuple[NDArray[np.int64], Boxes] | None = None,
+) -> Outcome:
     """Compare guesses with the persons who are truly missed: no accepted box of theirs reaches IoU .5.
 
     Args:
-        truth: ``TRACKS`` of the view.
+        truth: ``TRACKS`` of the view: the visible persons.
         persons: ``PERSONS``.
         missed: ``MISSED``.
         times: (F,) seconds of the frames that the truth speaks of.
+        barely: frames and boxes of persons who are too little visible to count as missed.
     """
     lost = np.setdiff1d(np.arange(len(truth)), match(truth, accepted(persons)).truth)
     frame, boxes = truth.column("frame").to_numpy()[lost], boxes_of(truth)[lost]
     at, guess = missed.column("frame").to_numpy(), boxes_of(missed)
-    right, found = np.zeros(len(at), bool), np.zeros(len(frame), bool)
-    for k in range(len(at)):
-        here = np.flatnonzero(frame == at[k])
-        middle = (boxes[here, :2] + boxes[here, 2:] - guess[k, :2] - guess[k, 2:]) / 2
-        near = np.hypot(*middle.T) < NEAR * (boxes[here, 3] - boxes[here, 1])
-        right[k] = near.any()
-        found[here[near]] = True
     probability = missed.column("probability").to_numpy().astype(np.float64)
+    right, found = _right(at, guess, probability, frame, boxes)
+    unclear = np.zeros(len(at), bool)
+    if barely is not None:
+        unclear = ~right & _right(at, guess, probability, *barely)[0]
     second = np.floor(times - times[0]).astype(np.int64)
     count = int(second[-1]) + 1
+    clear = ~unclear
     return Outcome(
-        probability,
-        right,
+        probability[clear],
+        right[clear],
+        np.array(missed.column("reason").to_pylist(), dtype=np.str_)[clear],
+        unclear,
         np.bincount(second[at], probability, count),
         np.bincount(second[frame], minlength=count),
         int(found.sum()),
     )
 
 
-def reliability(parts: Sequence[Outcome]) -> tuple[NDArray[np.float64], float]:
+def _right(
+    at: NDArray, guess: Boxes, probability: NDArray, frame: NDArray, boxes: Boxes
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of every guess whether it is of somebody, and of everybody whether he is guessed; the most probable first."""
+    right, found = np.zeros(len(at), bool), np.zeros(len(frame), bool)
+    for one in np.intersect1d(at, frame):
+        rows, here = np.flatnonzero(at == one), np.flatnonzero(frame == one)
+        overlap = iou(guess[rows], boxes[here])
+        for k in np.argsort(-probability[rows], kind="stable"):
+            free = np.where(found[here], 0.0, overlap[k])
+            if free.max() >= NEAR_IOU:
+                right[rows[k]] = found[here[free.argmax()]] = True
+    return right, found
+
+
+def reliability(parts: Sequence[Outcome], reason: str | None = None) -> tuple[NDArray[np.float64], float]:
     """Rows (mean probability, share that was right, guesses) per tenth of probability, and the calibration error:
-    the mean distance of the two, weighted by guesses (Naeini et al. 2015)."""
-    p, right = (np.concatenate([getattr(o, name) for o in parts]) for name in ("probability", "right"))
+    the mean distance of the two, weighted by guesses (Naeini et al. 2015); of one reason, or of all."""
+    p, right, why = (np.concatenate([getattr(o, name) for o in parts]) for name in ("probability", "right", "reason"))
+    if reason is not None:
+        p, right = p[why == reason], right[why == reason]
     bins = np.minimum((p * BINS).astype(int), BINS - 1)
     rows = np.array([(p[bins == b].mean(), right[bins == b].mean(), (bins == b).sum()) for b in np.unique(bins)])
     if not len(rows):
@@ -91,13 +119,22 @@ def show(title: str, parts: Sequence[Outcome], plot: Path | None = None) -> None
     """Print how guesses turned out, and write the reliability diagram to ``plot``."""
     rows, error = reliability(parts)
     got, best = top_share(parts)
-    lost = sum(int(o.missed.sum()) for o in parts)
-    guessed = sum(o.guessed for o in parts)
-    print(f"{title}: {lost} person-frames missed, {guessed} of them near a guess; calibration error {error:.3f}")
+    lost, guessed = sum(int(o.missed.sum()) for o in parts), sum(o.guessed for o in parts)
+    why = np.unique(np.concatenate([o.reason for o in parts]))
+    print(f"\n**{title}**: {lost} person-frames missed, {guessed} of them guessed; calibration error {error:.3f}\n")
+    print("| risk | truly missed | guesses |\n|---:|---:|---:|")
     for mean, right, count in rows:
-        print(f"  risk {mean:.2f}: {right:.2f} right, {int(count)} guesses")
+        print(f"| {mean:.2f} | {right:.2f} | {int(count)} |")
+    print("\n| reason | calibration error | mean risk | truly missed | guesses |\n|---|---:|---:|---:|---:|")
+    for reason in why:
+        table, own = reliability(parts, reason)
+        mean, right = table[:, :2].T @ table[:, 2] / table[:, 2].sum()
+        print(f"| {reason} | {own:.3f} | {mean:.2f} | {right:.2f} | {int(table[:, 2].sum())} |")
+    ratio = f"{got / best:.2f}" if best else "-"
     print(
-        f"  riskiest 5 % of view-seconds hold {got:.2f} of what is missed; no choice of 5 % holds more than {best:.2f}"
+        f"\nThe riskiest 5 % of view-seconds hold {got:.2f} of what is missed; no choice of 5 % holds more than"
+        f" {best:.2f} (ratio {ratio}).",
+        flush=True,
     )
     if plot is not None and len(rows):
         _draw(rows, error, title, plot)
