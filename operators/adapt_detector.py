@@ -26,7 +26,7 @@ class AdaptDetector(DrapeOperator):
 
     NAME = "adapt_detector"
     LABEL = "Adapt detector"
-    DESCRIPTION = "Adapt the detector to this site without labels; kept only if nothing falls"
+    DESCRIPTION = "Adapt the detector to this site without labels; kept only if nothing falls that can be checked"
 
     def __call__(
         self,
