@@ -146,34 +146,36 @@ def cells(parts: list[str], rules: list[str], seeds: list[int]) -> Iterator[tupl
                 yield part, "Drape", seed
 
 
-def simulator(out: Path, scene: SceneConfig, seeds: list[int], tuning: dict[str, Any]) -> None:
-    """Adapt the example detector to a room it has never seen, and look for everybody in it."""
-    stages = PipelineConfig(detection=DetectionConfig(preset="example", device="cpu", size=scene.width))
-    place = out / f"room-{scene.family}-{scene.width}-{scene.seed}"
+def simulator(out: Path, scene: SceneConfig, seeds: list[int], tuning: dict[str, Any], detector: str) -> None:
+    """Adapt a detector to a room it has never seen, and look for everybody in it."""
+    example = DetectionConfig(preset="example", device="cpu", size=scene.width)
+    stages = PipelineConfig(detection=example if detector == "example" else pets_detection(scene.width))
+    room = f"{scene.family}-{scene.width}-{scene.seed}" + ("" if detector == "example" else f"-{detector}")
+    place = out / f"room-{room}"
     if not (place / "recording" / "recording.yaml").is_file():
         write_recording(Scene(scene), place / "recording")
     ws = pipeline.ingest(place / "recording" / "recording.yaml", place / "workspace")
     base(ws, stages)
     truth = read_truth(place / "recording")
     for seed in seeds:
-        name = f"simulator-{scene.family}-{scene.width}-{scene.seed}-{seed}"
+        name = f"simulator-{room}-{seed}"
         if (out / "cells" / f"{name}.json").is_file():
             continue
         begun, cpu = time.monotonic(), time.process_time()
         mine = copied(ws, out / "work" / name)
         config = AdaptationConfig(name=name, tuning=FineTuneConfig(**{"device": "cpu", "seed": seed, **tuning}))
         found = adapt([mine], out / "models", config, stages)
-        rooms = {"0 with the base": ws}
+        seen = {"0 with the base": ws}
         for kind in ("alone", "union"):
             for path in sorted(mine.root.glob(f"adapt/{kind}-*")):
                 number = path.name.removeprefix(f"{kind}-")
-                rooms[f"{number} {'alone' if kind == 'alone' else 'with the base'}"] = Workspace.open(path)
+                seen[f"{number} {'alone' if kind == 'alone' else 'with the base'}"] = Workspace.open(path)
         rows = {}
-        for label, room in sorted(rooms.items()):
-            boxes = {v: shown.without_excused(room.candidates(v), truth, v) for v in truth.views}
+        for label, one in sorted(seen.items()):
+            boxes = {v: shown.without_excused(one.candidates(v), truth, v) for v in truth.views}
             people = None
-            if room.has("tracklets"):
-                people = {v: shown.without_excused(room.persons(v), truth, v) for v in truth.views}
+            if one.has("tracklets"):
+                people = {v: shown.without_excused(one.persons(v), truth, v) for v in truth.views}
             rows[label] = shown.room_figures({v: truth.wanted(v) for v in truth.views}, boxes, people)
         spent = {"cpu": round(time.process_time() - cpu), "wall": round(time.monotonic() - begun)}
         told = {"rounds": found.rounds, "best": found.best, "reasons": found.reasons, **spent}
@@ -203,6 +205,7 @@ def main() -> None:
     parser.add_argument("--room", type=int, default=1, help="seed of the simulated room")
     parser.add_argument("--width", type=int, default=640, help="of the simulated pictures and of the detector's input")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the simulated recording")
+    parser.add_argument("--detector", default="example", choices=["example", "rtmdet-nano"], help="in simulated rooms")
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     out = arguments.out.resolve()
@@ -223,7 +226,7 @@ def main() -> None:
                 width=arguments.width,
                 height=arguments.width * 9 // 16,
             )
-            simulator(out, scene, seeds, arguments.tuning)
+            simulator(out, scene, seeds, arguments.tuning, arguments.detector)
     print(shown.markdown(out / "cells"))
 
 
