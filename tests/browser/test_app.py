@@ -134,9 +134,19 @@ def _every_operator_is_listed(page: Any) -> None:
 
 
 def _search(page: Any, name: str) -> None:
+    """Type a name into the operator browser; where the App still draws and takes no keys, press the key again."""
+    from playwright.sync_api import TimeoutError as TooLate
+
     page.wait_for_timeout(1500)
-    page.keyboard.press("Backquote")
-    page.get_by_placeholder("Search operations by name").fill(name, timeout=20_000)
+    field = page.get_by_placeholder("Search operations by name")
+    for _ in range(12):
+        page.keyboard.press("Backquote")
+        try:
+            field.wait_for(state="visible", timeout=5_000)
+            break
+        except TooLate:
+            continue
+    field.fill(name, timeout=20_000)
     page.wait_for_timeout(500)
 
 
