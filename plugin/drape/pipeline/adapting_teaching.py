@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from drape.adaptation.config import AdaptationConfig
 from drape.adaptation.frames import held_out, only
 from drape.adaptation.labels import LabelledFrame, labelled_frames, pseudo_labels
+from drape.adaptation.preview import write_preview
 from drape.adaptation.training_set import TrainingSet, chosen_pictures, write_training_set
 from drape.errors import AdaptationError
 from drape.pipeline.workspace import Workspace, write_text
@@ -100,6 +101,7 @@ def teach(
             "No frame of the recording can teach a detector", "Give a longer recording, or lower the labels' demands"
         )
     found = write_training_set(_pictures(rooms, taught, progress), folder)
+    write_preview(found.annotations, folder / "preview.png")
     facts = {"images": found.images, "boxes": found.boxes, "digest": found.digest}
     place = found.annotations.relative_to(folder).as_posix()
     write_text(marker, json.dumps({"labels": stamp, "annotations": place, **facts}, sort_keys=True))
