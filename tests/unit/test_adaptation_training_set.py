@@ -214,3 +214,18 @@ def test_a_labelled_set_that_cannot_be_trusted_is_refused(tmp_path: Path, how: s
         merge_sets(site.annotations, labelled, tmp_path / "both")
     assert str(tmp_path) not in str(told.value)
     assert not (tmp_path / "both").exists()
+
+
+@pytest.mark.parametrize("how", ["above", "linked", "category", "text"])
+def test_lessons_are_not_read_from_a_set_that_cannot_be_trusted(tmp_path: Path, how: str) -> None:
+    name = "../secret.jpg" if how == "above" else "photo.jpg"
+    labelled = by_hand(tmp_path / "hand", name, "dog" if how == "category" else "person")
+    cv2.imwrite(str(tmp_path / "secret.jpg"), grey())
+    if how == "linked":
+        (tmp_path / "hand" / "photo.jpg").unlink()
+        (tmp_path / "hand" / "photo.jpg").symlink_to(tmp_path / "secret.jpg")
+    if how == "text":
+        labelled.write_text("no list")
+    with pytest.raises(AdaptationError) as told:
+        read_lessons(labelled)
+    assert str(tmp_path) not in str(told.value)

@@ -86,7 +86,10 @@ def _is_ignored(one: dict[str, Any]) -> bool:
 def _inside(root: Path, name: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise AdaptationError("The labelled set names a picture outside its own folder", "Use names relative to it")
-    return root / name if (root / name).is_file() else root / "images" / name
+    path = root / name if (root / name).is_file() else root / "images" / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise AdaptationError("The labelled set names a picture outside its own folder", "Put the pictures into it")
+    return path
 
 
 class Pictures:
