@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from drape.adaptation import training_set
 from drape.adaptation.lessons import read_lessons
-from drape.adaptation.merging import merge_sets
 from drape.adaptation.preview import contact_sheet, write_preview
 from drape.adaptation.taught import LabelledFrame
 from drape.adaptation.training_set import chosen_pictures, write_training_set
@@ -186,34 +185,6 @@ def by_hand(root: Path, name: str = "photo.jpg", category: str = "person") -> Pa
     content = {"images": [image], "annotations": [told], "categories": [{"id": 3, "name": category}]}
     (root / "labels.json").write_text(json.dumps(content))
     return root / "labels.json"
-
-
-def test_two_sets_become_one(tmp_path: Path) -> None:
-    site = write_training_set([(TAUGHT, grey()), (EMPTY, grey())], tmp_path / "set")
-    merged = merge_sets(site.annotations, by_hand(tmp_path / "hand"), tmp_path / "both")
-    first, second, third = read_lessons(merged.annotations)
-    assert (merged.images, merged.boxes) == (3, 3)
-    assert first.weights.tolist() == pytest.approx([0.9, 1]) and len(first.ignored) == 1 and len(second.boxes) == 0
-    assert third.boxes.tolist() == [[10, 10, 30, 50]] and third.weights.tolist() == [1]
-    assert cv2.imread(str(third.picture)).mean() == pytest.approx(30, abs=2)
-    assert merge_sets(site.annotations, tmp_path / "hand" / "labels.json", tmp_path / "both") == merged
-
-
-@pytest.mark.parametrize("how", ["above", "linked", "missing", "category", "text"])
-def test_a_labelled_set_that_cannot_be_trusted_is_refused(tmp_path: Path, how: str) -> None:
-    site = write_training_set([(TAUGHT, grey())], tmp_path / "set")
-    name = {"above": "../secret.jpg", "missing": "other.jpg"}.get(how, "photo.jpg")
-    labelled = by_hand(tmp_path / "hand", name, "dog" if how == "category" else "person")
-    cv2.imwrite(str(tmp_path / "secret.jpg"), grey())
-    if how == "linked":
-        (tmp_path / "hand" / "photo.jpg").unlink()
-        (tmp_path / "hand" / "photo.jpg").symlink_to(tmp_path / "secret.jpg")
-    if how == "text":
-        labelled.write_text("no list")
-    with pytest.raises(AdaptationError) as told:
-        merge_sets(site.annotations, labelled, tmp_path / "both")
-    assert str(tmp_path) not in str(told.value)
-    assert not (tmp_path / "both").exists()
 
 
 @pytest.mark.parametrize("how", ["above", "linked", "category", "text"])
